@@ -1,0 +1,119 @@
+//! Builds the shim (csrc/) into build/native/<platform>-<arch>/.
+//!
+//!   zig build        the library of this host
+//!   zig build all    every target
+//!
+//! Written for Zig 0.16. Everything is cross-compiled from the same sources with the headers Zig
+//! brings along, and nothing depends on the machine that builds it.
+
+const std = @import("std");
+
+const Target = struct {
+    /// What Zig calls it. The glibc that is pinned is the oldest one Zig supports for both
+    /// processors: programs that link against it run on every newer one.
+    query: []const u8,
+    /// The folder below build/native.
+    folder: []const u8,
+};
+
+const targets = [_]Target{
+    .{ .query = "x86_64-linux-gnu.2.17", .folder = "linux-x64" },
+    .{ .query = "aarch64-linux-gnu.2.17", .folder = "linux-arm64" },
+    .{ .query = "x86_64-linux-musl", .folder = "linux-x64-musl" },
+    .{ .query = "aarch64-linux-musl", .folder = "linux-arm64-musl" },
+    .{ .query = "x86_64-macos.11.0", .folder = "darwin-x64" },
+    .{ .query = "aarch64-macos.11.0", .folder = "darwin-arm64" },
+    .{ .query = "x86_64-windows-gnu", .folder = "windows-x64" },
+    .{ .query = "aarch64-windows-gnu", .folder = "windows-arm64" },
+    .{ .query = "x86_64-freebsd.14.0", .folder = "freebsd-x64" },
+};
+
+const common = [_][]const u8{ "common/bell.c", "common/misc.c" };
+const posix = [_][]const u8{
+    "posix/clock.c",   "posix/directory.c", "posix/error.c",
+    "posix/lease.c",   "posix/pipe.c",      "posix/reserve.c",
+    "posix/segment.c", "posix/semaphore.c", "posix/watcher.c",
+};
+const linux = [_][]const u8{ "linux/deaths.c", "linux/system.c", "linux/wait.c" };
+const darwin = [_][]const u8{ "darwin/system.c", "darwin/wait.c", "posix/ticks.c" };
+const freebsd = [_][]const u8{ "freebsd/system.c", "freebsd/wait.c", "posix/ticks.c" };
+const windows = [_][]const u8{
+    "windows/directory.c", "windows/doorbell.c",  "windows/error.c",   "windows/lease.c",
+    "windows/segment.c",   "windows/semaphore.c", "windows/system.c",  "windows/watcher.c",
+};
+
+const flags = [_][]const u8{
+    "-std=c11",     "-Wall",    "-Wextra",              "-Wpedantic", "-Wconversion",
+    "-Wshadow",     "-Werror",  "-fvisibility=hidden",  "-fPIC",      "-ffunction-sections",
+    "-fdata-sections",
+};
+
+pub fn build(b: *std.Build) void {
+    const all = b.step("all", "Build the library of every target");
+    const host = hostFolder(b);
+    for (targets) |target| {
+        const install = library(b, target);
+        all.dependOn(install);
+        if (std.mem.eql(u8, target.folder, host)) b.getInstallStep().dependOn(install);
+    }
+}
+
+/// The folder of the target that programs on this machine load.
+fn hostFolder(b: *std.Build) []const u8 {
+    const host = b.graph.host.result;
+    const system = switch (host.os.tag) {
+        .macos => "darwin",
+        else => @tagName(host.os.tag),
+    };
+    const processor = if (host.cpu.arch == .aarch64) "arm64" else "x64";
+    const suffix = if (host.os.tag == .linux and host.abi.isMusl()) "-musl" else "";
+    return b.fmt("{s}-{s}{s}", .{ system, processor, suffix });
+}
+
+fn library(b: *std.Build, target: Target) *std.Build.Step {
+    const query = std.Target.Query.parse(.{ .arch_os_abi = target.query }) catch unreachable;
+    const resolved = b.resolveTargetQuery(query);
+    const module = b.createModule(.{
+        .target = resolved,
+        .optimize = .ReleaseSmall,
+        .strip = true,
+        .link_libc = true,
+        .sanitize_c = .off,
+        .stack_protector = false,
+        .unwind_tables = .none,
+    });
+    addSources(b, module, &common);
+    switch (resolved.result.os.tag) {
+        .linux => addSources(b, module, &(posix ++ linux)),
+        .macos => addSources(b, module, &(posix ++ darwin)),
+        .freebsd => addSources(b, module, &(posix ++ freebsd)),
+        .windows => {
+            addSources(b, module, &windows);
+            for ([_][]const u8{ "advapi32", "bcrypt" }) |name| module.linkSystemLibrary(name, .{});
+        },
+        else => unreachable,
+    }
+    const compile = b.addLibrary(.{
+        .name = "causeway",
+        .linkage = .dynamic,
+        .root_module = module,
+    });
+    compile.link_gc_sections = true;
+    compile.build_id = .none;
+    const file = switch (resolved.result.os.tag) {
+        .windows => "causeway.dll",
+        .macos => "libcauseway.dylib",
+        else => "libcauseway.so",
+    };
+    // Beside the sources rather than in the install prefix: src/platform looks for it there.
+    const update = b.addUpdateSourceFiles();
+    update.addCopyFileToSource(
+        compile.getEmittedBin(),
+        b.fmt("build/native/{s}/{s}", .{ target.folder, file }),
+    );
+    return &update.step;
+}
+
+fn addSources(b: *std.Build, module: *std.Build.Module, files: []const []const u8) void {
+    module.addCSourceFiles(.{ .root = b.path("csrc"), .files = files, .flags = &flags });
+}

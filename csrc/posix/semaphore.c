@@ -1,0 +1,118 @@
+/*
+ * Named semaphores: sem_open on "/" + name, mode 0600.
+ *
+ * They outlive the processes that use them, and a count taken by a process
+ * that dies is lost. Linux takes names of up to 250 bytes. macOS allows 30 with
+ * the slash; a longer one becomes "/causeway~" and its 64-bit FNV-1a hash in
+ * hexadecimal, which is also what other programs have to open.
+ */
+#include "posix.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <semaphore.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+#define NAME_LIMIT 250u
+#define NAME_SPACE (NAME_LIMIT + 2)
+
+static sem_t *sem_of(cw_semaphore *semaphore) {
+  return (sem_t *)(void *)semaphore;
+}
+
+#if defined(__APPLE__)
+static void write_name(const char *name, char *out) {
+  if (strlen(name) <= 29) {
+    snprintf(out, NAME_SPACE, "/%s", name);
+    return;
+  }
+  uint64_t hash = 0xcbf29ce484222325u;
+  for (; *name; name++) hash = (hash ^ (unsigned char)*name) * 0x100000001b3u;
+  snprintf(out, NAME_SPACE, "/causeway~%016llx", (unsigned long long)hash);
+}
+
+/* There is no sem_timedwait: try, with growing pauses. 0 or an errno. */
+static int wait_until(sem_t *sem, uint64_t deadline) {
+  for (unsigned turn = 0;; turn++) {
+    if (sem_trywait(sem) == 0) return 0;
+    if (errno != EAGAIN && errno != EINTR) return errno;
+    if (cw_expired(deadline)) return ETIMEDOUT;
+    cw_back_off(turn);
+  }
+}
+#else
+static void write_name(const char *name, char *out) {
+  snprintf(out, NAME_SPACE, "/%s", name);
+}
+
+/* sem_timedwait goes by the time of day, which may be set: wait a second at
+ * most and look at the monotonic clock in between. 0 or an errno. */
+static int wait_until(sem_t *sem, uint64_t deadline) {
+  for (;;) {
+    uint64_t now;
+    cw_clock(&now);
+    if (now >= deadline) return sem_trywait(sem) == 0 ? 0 : ETIMEDOUT;
+    uint64_t left = deadline - now;
+    struct timespec until;
+    clock_gettime(CLOCK_REALTIME, &until);
+    if (left >= 1000000000u) {
+      until.tv_sec += 1;
+    } else {
+      until.tv_nsec += (long)left;
+      until.tv_sec += until.tv_nsec / 1000000000;
+      until.tv_nsec %= 1000000000;
+    }
+    if (sem_timedwait(sem, &until) == 0) return 0;
+    if (errno != ETIMEDOUT && errno != EINTR) return errno;
+  }
+}
+#endif
+
+static int32_t check_name(const char *name) {
+  size_t length = strlen(name);
+  bool fine = length > 0 && length <= NAME_LIMIT && !strpbrk(name, "/\\");
+  return fine ? CW_OK : cw_fail(CW_EARGUMENT, 0);
+}
+
+int32_t cw_semaphore_open(const char *name, uint32_t flags, uint32_t initial, uint64_t *out) {
+  char full[NAME_SPACE];
+  bool create = flags & CW_SEMAPHORE_CREATE;
+  bool exclusive = flags & CW_SEMAPHORE_EXCLUSIVE;
+  if (check_name(name) < 0) return CW_EARGUMENT;
+  if (flags > 3 || (exclusive && !create)) return cw_fail(CW_EARGUMENT, 0);
+  write_name(name, full);
+  int how = (create ? O_CREAT : 0) | (exclusive ? O_EXCL : 0);
+  sem_t *sem = create ? sem_open(full, how, 0600, initial) : sem_open(full, 0);
+  if (sem == SEM_FAILED) return cw_fail_errno(errno);
+  out[0] = (uint64_t)(uintptr_t)sem;
+  return CW_OK;
+}
+
+int32_t cw_semaphore_post(cw_semaphore *semaphore) {
+  return sem_post(sem_of(semaphore)) == 0 ? CW_OK : cw_fail_errno(errno);
+}
+
+int32_t cw_semaphore_wait(cw_semaphore *semaphore, uint32_t timeout_us) {
+  sem_t *sem = sem_of(semaphore);
+  if (timeout_us != CW_FOREVER) {
+    int number = wait_until(sem, cw_deadline(timeout_us));
+    return number == 0 ? CW_OK : cw_fail_errno(number);
+  }
+  while (sem_wait(sem) != 0) {
+    if (errno != EINTR) return cw_fail_errno(errno);
+  }
+  return CW_OK;
+}
+
+int32_t cw_semaphore_close(cw_semaphore *semaphore) {
+  return sem_close(sem_of(semaphore)) == 0 ? CW_OK : cw_fail_errno(errno);
+}
+
+int32_t cw_semaphore_unlink(const char *name) {
+  char full[NAME_SPACE];
+  if (check_name(name) < 0) return CW_EARGUMENT;
+  write_name(name, full);
+  return sem_unlink(full) == 0 ? CW_OK : cw_fail_errno(errno);
+}

@@ -1,0 +1,213 @@
+/*
+ * The watcher: a thread that sleeps on the doorbell, and one that ticks, since
+ * Windows doesn't tell when a lease is dropped.
+ *
+ * A watcher is used by three: its owner and its two threads. The last of them
+ * frees it, so that an owner which ends without cw_watcher_stop (a terminated
+ * worker) needn't wait for anybody.
+ *
+ * Not guaranteed: that the callback isn't running any more when such an owner
+ * is gone. A runtime that frees callbacks when it terminates a worker has to
+ * stop the watcher before.
+ */
+#include "shared.h"
+
+#include "../common/bell.h"
+
+#include <stdlib.h>
+
+#define BELL_STACK (256u << 10)
+#define DEATHS_STACK (64u << 10)
+
+/* How long cw_watcher_stop waits for a callback that is running. */
+#define CALLBACK_GRACE_MS 2u
+
+struct cw_watcher {
+  cw_bell bell;
+  cw_watcher *next; /* in `started`, until its owner is done with it */
+  DWORD owner;
+  cw_word users;
+  int64_t handle;
+  HANDLE stop, bell_thread, deaths_thread;
+};
+
+static SRWLOCK lock = SRWLOCK_INIT;
+static cw_watcher *started; /* under `lock` */
+static INIT_ONCE once = INIT_ONCE_STATIC_INIT;
+static DWORD owner_slot = FLS_OUT_OF_INDEXES;
+
+/* ---------------------------------------------------------------- threads */
+
+static void destroy(cw_watcher *watcher) {
+  if (watcher->bell_thread) CloseHandle(watcher->bell_thread);
+  if (watcher->deaths_thread) CloseHandle(watcher->deaths_thread);
+  if (watcher->stop) CloseHandle(watcher->stop);
+  free(watcher);
+}
+
+static void leave(cw_watcher *watcher) {
+  if (atomic_fetch_sub(&watcher->users, 1) == 1) destroy(watcher);
+}
+
+static DWORD WINAPI attend_bell(LPVOID argument) {
+  cw_watcher *watcher = argument;
+  cw_bell_attend(&watcher->bell);
+  leave(watcher);
+  return 0;
+}
+
+static DWORD WINAPI attend_deaths(LPVOID argument) {
+  cw_watcher *watcher = argument;
+  while (WaitForSingleObject(watcher->stop, CW_DEATH_TICK_US / 1000u) == WAIT_TIMEOUT) {
+    cw_bell_hint(&watcher->bell);
+  }
+  leave(watcher);
+  return 0;
+}
+
+static HANDLE start_thread(SIZE_T stack, LPTHREAD_START_ROUTINE run, cw_watcher *watcher) {
+  return CreateThread(NULL, stack, run, watcher, STACK_SIZE_PARAM_IS_A_RESERVATION, NULL);
+}
+
+/* ------------------------------------------------------------------ owners */
+
+static void enlist(cw_watcher *watcher) {
+  AcquireSRWLockExclusive(&lock);
+  watcher->next = started;
+  started = watcher;
+  ReleaseSRWLockExclusive(&lock);
+}
+
+/* Takes off the list a given watcher, or, for NULL, any of the calling thread. */
+static cw_watcher *delist(const cw_watcher *wanted) {
+  DWORD self = GetCurrentThreadId();
+  AcquireSRWLockExclusive(&lock);
+  cw_watcher **link = &started;
+  while (*link && !(wanted ? *link == wanted : (*link)->owner == self)) link = &(*link)->next;
+  cw_watcher *found = *link;
+  if (found) *link = found->next;
+  ReleaseSRWLockExclusive(&lock);
+  return found;
+}
+
+static void halt(cw_watcher *watcher) {
+  cw_bell_close(&watcher->bell);
+  SetEvent(watcher->stop);
+}
+
+/* At the end of the process the other threads are gone, perhaps in the middle
+ * of a critical section: touch nothing then. */
+static bool process_ends(void) {
+  typedef BOOLEAN WINAPI in_progress(void);
+  in_progress *ask = NULL;
+  HMODULE ntdll = GetModuleHandleW(L"ntdll.dll");
+  FARPROC found = ntdll ? GetProcAddress(ntdll, "RtlDllShutdownInProgress") : NULL;
+  *(FARPROC *)(void *)&ask = found;
+  return ask && ask();
+}
+
+/* Runs when a thread ends that has started watchers. */
+static void WINAPI owner_ended(PVOID value) {
+  if (!value || process_ends()) return;
+  for (cw_watcher *watcher; (watcher = delist(NULL)) != NULL;) {
+    halt(watcher);
+    if (cw_handle_of(watcher->handle)) CloseHandle(cw_handle_of(watcher->handle));
+    leave(watcher);
+  }
+}
+
+static BOOL CALLBACK set_up(PINIT_ONCE self, PVOID parameter, PVOID *context) {
+  (void)self;
+  (void)parameter;
+  (void)context;
+  owner_slot = FlsAlloc(owner_ended);
+  /* Two threads and a callback of the system's run code of this library: it
+   * must stay loaded, whatever its user thinks. */
+  HMODULE pinned;
+  GetModuleHandleExW(GET_MODULE_HANDLE_EX_FLAG_PIN | GET_MODULE_HANDLE_EX_FLAG_FROM_ADDRESS,
+                     (LPCWSTR)(void *)&started, &pinned);
+  return TRUE;
+}
+
+/* ------------------------------------------------------------------- start */
+
+/* Both threads or none: 0 or the system's error. */
+static DWORD equip(cw_watcher *watcher) {
+  InitOnceExecuteOnce(&once, set_up, NULL, NULL);
+  if (owner_slot == FLS_OUT_OF_INDEXES) return ERROR_NO_SYSTEM_RESOURCES;
+  if (!FlsSetValue(owner_slot, watcher)) return GetLastError(); /* anything but NULL */
+  watcher->stop = CreateEventW(NULL, TRUE, FALSE, NULL);
+  if (!watcher->stop) return GetLastError();
+  watcher->bell_thread = start_thread(BELL_STACK, attend_bell, watcher);
+  if (!watcher->bell_thread) return GetLastError();
+  watcher->deaths_thread = start_thread(DEATHS_STACK, attend_deaths, watcher);
+  if (watcher->deaths_thread) return 0;
+  DWORD number = GetLastError();
+  cw_word *word = cw_word_at(watcher->bell.base, watcher->bell.bell);
+  uint32_t was = atomic_load(word);
+  cw_bell_close(&watcher->bell);
+  WaitForSingleObject(watcher->bell_thread, INFINITE);
+  atomic_store(word, was);
+  return number;
+}
+
+static bool is_word(const cw_segment *segment, uint32_t offset) {
+  return offset % 4 == 0 && (uint64_t)offset + 4 <= segment->size;
+}
+
+int32_t cw_watcher_start(const cw_segment *segment, uint32_t bell_offset, uint32_t block_offset,
+                         uint32_t deaths_offset, const char *directory, cw_callback callback,
+                         void *argument, int32_t notify_fd, uint64_t *out) {
+  (void)directory;
+  (void)notify_fd;
+  if (!callback) return cw_fail(CW_EUNSUPPORTED, 0);
+  if (!is_word(segment, bell_offset) || !is_word(segment, block_offset) ||
+      !is_word(segment, deaths_offset)) {
+    return cw_fail(CW_EARGUMENT, 0);
+  }
+  cw_watcher *watcher = calloc(1, sizeof *watcher);
+  if (!watcher) return cw_fail_windows(ERROR_NOT_ENOUGH_MEMORY);
+  watcher->bell.base = (void *)(uintptr_t)segment->base;
+  watcher->bell.bell = bell_offset;
+  watcher->bell.block = block_offset;
+  watcher->bell.deaths = deaths_offset;
+  watcher->bell.callback = callback;
+  watcher->bell.argument = argument;
+  watcher->owner = GetCurrentThreadId();
+  watcher->handle = segment->handle;
+  watcher->users = 3;
+  DWORD number = equip(watcher);
+  if (number != 0) {
+    destroy(watcher);
+    return cw_fail_windows(number);
+  }
+  enlist(watcher);
+  out[0] = (uint64_t)(uintptr_t)watcher;
+  return CW_OK;
+}
+
+/* -------------------------------------------------------------------- stop */
+
+/* False when the callback doesn't return: it may be waiting for this very
+ * thread, so waiting longer could be for ever. */
+static bool wait_for_bell(cw_watcher *watcher) {
+  uint64_t deadline = GetTickCount64() + CALLBACK_GRACE_MS;
+  while (WaitForSingleObject(watcher->bell_thread, 1) == WAIT_TIMEOUT) {
+    /* Again and again, in case somebody has overwritten the bell. */
+    cw_bell_close(&watcher->bell);
+    if (atomic_load(&watcher->bell.calling) && GetTickCount64() > deadline) return false;
+  }
+  return true;
+}
+
+int32_t cw_watcher_stop(cw_watcher *watcher) {
+  if (!delist(watcher)) return cw_fail(CW_EARGUMENT, 0);
+  halt(watcher);
+  if (!wait_for_bell(watcher)) {
+    enlist(watcher);
+    return cw_fail(CW_EBUSY, 0);
+  }
+  WaitForSingleObject(watcher->deaths_thread, INFINITE);
+  leave(watcher);
+  return CW_OK;
+}

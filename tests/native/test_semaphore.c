@@ -1,0 +1,74 @@
+/* Named semaphores: opened, shared by processes, timed, taken away. */
+#include "check.h"
+
+static char name[64];
+
+static cw_semaphore *opened(uint32_t flags, uint32_t initial) {
+  uint64_t out;
+  CHECK_IS(cw_semaphore_open(name, flags, initial, &out), CW_OK);
+  return (cw_semaphore *)(uintptr_t)out;
+}
+
+static void names(void) {
+  uint64_t out;
+  char longest[252];
+  memset(longest, 'x', sizeof longest);
+  longest[251] = 0;
+  CHECK_IS(cw_semaphore_open("", CW_SEMAPHORE_CREATE, 0, &out), CW_EARGUMENT);
+  CHECK_IS(cw_semaphore_open("a/b", CW_SEMAPHORE_CREATE, 0, &out), CW_EARGUMENT);
+  CHECK_IS(cw_semaphore_open("a\\b", CW_SEMAPHORE_CREATE, 0, &out), CW_EARGUMENT);
+  CHECK_IS(cw_semaphore_open(longest, CW_SEMAPHORE_CREATE, 0, &out), CW_EARGUMENT);
+  CHECK_IS(cw_semaphore_open(name, CW_SEMAPHORE_EXCLUSIVE, 0, &out), CW_EARGUMENT);
+  CHECK_IS(cw_semaphore_open(name, CW_SEMAPHORE_CREATE, UINT32_MAX, &out), CW_EARGUMENT);
+  CHECK_IS(cw_semaphore_open(name, 0, 0, &out), CW_ENOTFOUND);
+  CHECK_IS(cw_semaphore_unlink(name), CW_ENOTFOUND);
+}
+
+static void counts(void) {
+  uint64_t out;
+  cw_semaphore *one = opened(CW_SEMAPHORE_CREATE | CW_SEMAPHORE_EXCLUSIVE, 2);
+  CHECK_IS(cw_semaphore_open(name, CW_SEMAPHORE_CREATE | CW_SEMAPHORE_EXCLUSIVE, 2, &out),
+           CW_EEXISTS);
+  cw_semaphore *two = opened(CW_SEMAPHORE_CREATE, 9); /* is there: 9 doesn't count */
+  CHECK_IS(cw_semaphore_wait(one, 0), CW_OK);
+  CHECK_IS(cw_semaphore_wait(two, UINT32_MAX), CW_OK);
+  CHECK_IS(cw_semaphore_wait(one, 0), CW_ETIMEOUT);
+  uint64_t before = clock_ns();
+  CHECK_IS(cw_semaphore_wait(one, 30000), CW_ETIMEOUT);
+  CHECK(clock_ns() - before >= 30000000u);
+  CHECK_IS(cw_semaphore_post(two), CW_OK);
+  CHECK_IS(cw_semaphore_wait(one, 1000000), CW_OK);
+  CHECK_IS(cw_semaphore_close(two), CW_OK);
+  CHECK_IS(cw_semaphore_close(one), CW_OK);
+}
+
+static void between_processes(uint32_t timeout_us) {
+  cw_semaphore *semaphore = opened(0, 0);
+  pid_t child = fork_child();
+  if (child == 0) {
+    cw_semaphore *own = opened(0, 0);
+    for (int i = 0; i < 50; i++) CHECK_IS(cw_semaphore_post(own), CW_OK);
+    exit(0);
+  }
+  for (int i = 0; i < 50; i++) CHECK_IS(cw_semaphore_wait(semaphore, timeout_us), CW_OK);
+  CHECK_IS(end_of(child), 0);
+  CHECK_IS(cw_semaphore_wait(semaphore, 0), CW_ETIMEOUT);
+  CHECK_IS(cw_semaphore_close(semaphore), CW_OK);
+}
+
+static void unlink_name(void) {
+  if (getpid() == scratch_owner) cw_semaphore_unlink(name);
+}
+
+int main(void) {
+  begin();
+  snprintf(name, sizeof name, "causeway-test-semaphore-%ld", (long)getpid());
+  atexit(unlink_name);
+  names();
+  counts();
+  between_processes(UINT32_MAX);
+  between_processes(30000000);
+  CHECK_IS(cw_semaphore_unlink(name), CW_OK);
+  CHECK_IS(cw_semaphore_unlink(name), CW_ENOTFOUND);
+  return 0;
+}
