@@ -1,0 +1,307 @@
+/**
+ * Every error this library throws. One class per failure, all below
+ * {@linkcode CausewayError}, each with a stable `code`.
+ *
+ * Messages name the value, the limit and what to do about it.
+ *
+ * @module
+ */
+
+/** Stable identifiers of failures, for `switch` statements and logs. */
+export type ErrorCode =
+  | "ARGUMENT"
+  | "BACKPRESSURE"
+  | "CAPACITY_MISMATCH"
+  | "CLOSED"
+  | "CODEC"
+  | "CODEC_MISMATCH"
+  | "CONNECTION_LIMIT"
+  | "CORRUPT_SEGMENT"
+  | "DEADLOCK"
+  | "DIRECTORY"
+  | "KIND_MISMATCH"
+  | "LIBRARY"
+  | "LIMIT"
+  | "MESSAGE_TOO_LARGE"
+  | "NAME_TAKEN"
+  | "NO_SPACE"
+  | "OWNER"
+  | "PEER_GONE"
+  | "PERMISSION"
+  | "REMOTE"
+  | "SYSTEM"
+  | "TIMEOUT"
+  | "UNKNOWN_METHOD"
+  | "VERSION_MISMATCH";
+
+/** The root of all errors of this library. */
+export class CausewayError extends Error {
+  /** Stable identifier of the failure. */
+  readonly code: ErrorCode;
+
+  /** Made by the library only. */
+  constructor(code: ErrorCode, message: string, options?: ErrorOptions) {
+    super(message, options);
+    this.code = code;
+    this.name = new.target.name;
+  }
+}
+
+/** An argument is outside of what the call accepts. */
+export class ArgumentError extends CausewayError {
+  /** Made by the library only. */
+  constructor(message: string) {
+    super("ARGUMENT", message);
+  }
+}
+
+/** More bytes wait to be sent than the send queue may hold. Nothing was queued. */
+export class BackpressureError extends CausewayError {
+  /** Bytes that wait already. */
+  readonly queued: number;
+  /** The most that may wait, in bytes. */
+  readonly limit: number;
+
+  /** Made by the library only. */
+  constructor(queued: number, size: number, limit: number) {
+    super(
+      "BACKPRESSURE",
+      `the send queue holds ${queued} bytes and can't take ${size} more (limit ${limit}): ` +
+        "await `writable` before sending, or raise `sendQueueBytes`",
+    );
+    this.queued = queued;
+    this.limit = limit;
+  }
+}
+
+/** Both sides asked for a capacity, and not for the same. */
+export class CapacityMismatchError extends CausewayError {
+  /** Made by the library only. */
+  constructor(name: string, asked: number, actual: number) {
+    super(
+      "CAPACITY_MISMATCH",
+      `"${name}" was opened with capacity ${actual}, but ${asked} was asked for: ` +
+        "use the same capacity on both sides, or leave it out on one",
+    );
+  }
+}
+
+/** The object was closed, by this side. */
+export class ClosedError extends CausewayError {
+  /** Made by the library only. */
+  constructor(what: string) {
+    super("CLOSED", `${what} is closed: open a new one to go on`);
+  }
+}
+
+/** A value can't be encoded, or bytes can't be decoded, by the codec in use. */
+export class CodecError extends CausewayError {
+  /** Made by the library only. */
+  constructor(message: string, options?: ErrorOptions) {
+    super("CODEC", message, options);
+  }
+}
+
+/** Server and client use different codecs. */
+export class CodecMismatchError extends CausewayError {
+  /** Made by the library only. */
+  constructor(name: string, ours: string, theirs: string) {
+    super(
+      "CODEC_MISMATCH",
+      `server "${name}" speaks the codec "${theirs}", this client "${ours}": use the same on both sides`,
+    );
+  }
+}
+
+/** The server holds as many connections as it accepts. */
+export class ConnectionLimitError extends CausewayError {
+  /** Made by the library only. */
+  constructor(name: string, limit: number) {
+    super(
+      "CONNECTION_LIMIT",
+      `server "${name}" refused the connection: it accepts ${limit} at a time ` +
+        "(`maxConnections` of the server)",
+    );
+  }
+}
+
+/** Shared memory holds something no correct peer writes. The connection is given up. */
+export class CorruptSegmentError extends CausewayError {
+  /** Made by the library only. */
+  constructor(what: string) {
+    super(
+      "CORRUPT_SEGMENT",
+      `shared memory is corrupt: ${what}; the peer is broken or hostile, the connection was given up`,
+    );
+  }
+}
+
+/** A blocking call waits for this very thread, which can't answer while it waits. */
+export class DeadlockError extends CausewayError {
+  /** Made by the library only. */
+  constructor(name: string) {
+    super(
+      "DEADLOCK",
+      `a blocking call on "${name}" would wait for its own thread: the other side lives in the ` +
+        "same realm and its handler didn't answer at once; use the awaited form",
+    );
+  }
+}
+
+/** The runtime directory can't be used. */
+export class DirectoryError extends CausewayError {
+  /** Made by the library only. */
+  constructor(message: string, options?: ErrorOptions) {
+    super("DIRECTORY", message, options);
+  }
+}
+
+/** A segment is of another kind than the one asked for. */
+export class KindMismatchError extends CausewayError {
+  /** Made by the library only. */
+  constructor(path: string, expected: string, actual: string) {
+    super("KIND_MISMATCH", `${path} holds a segment of kind ${actual}, expected ${expected}`);
+  }
+}
+
+/** The native library can't be found or loaded. */
+export class LibraryError extends CausewayError {
+  /** Made by the library only. */
+  constructor(message: string, options?: ErrorOptions) {
+    super("LIBRARY", message, options);
+  }
+}
+
+/** The system, or this library, can't hold more of something. */
+export class LimitError extends CausewayError {
+  /** Made by the library only. */
+  constructor(message: string, options?: ErrorOptions) {
+    super("LIMIT", message, options);
+  }
+}
+
+/** A message is larger than one of the two sides accepts. */
+export class MessageTooLargeError extends CausewayError {
+  /** Made by the library only. */
+  constructor(size: number, limit: number, whose: string) {
+    super(
+      "MESSAGE_TOO_LARGE",
+      `a message of ${size} bytes is over the limit of ${limit} bytes of ${whose}: ` +
+        "raise `maxMessageBytes`, or send it in parts",
+    );
+  }
+}
+
+/** The name is in use, by somebody who lives. */
+export class NameTakenError extends CausewayError {
+  /** Made by the library only. */
+  constructor(message: string) {
+    super("NAME_TAKEN", message);
+  }
+}
+
+/** The file system that holds the runtime directory is full. */
+export class NoSpaceError extends CausewayError {
+  /** Made by the library only. */
+  constructor(directory: string, needed: number, free: number, total: number) {
+    super(
+      "NO_SPACE",
+      `${directory} can't hold a segment of ${needed} bytes: ${free} of ${total} bytes are free, ` +
+        `${
+          Math.max(0, needed - free)
+        } are missing; close what isn't needed, choose a smaller capacity, ` +
+        "another directory (CAUSEWAY_DIR), or give the file system more (Docker: --shm-size)",
+    );
+  }
+}
+
+/** A file or directory belongs to another user, or others may write it. */
+export class OwnerError extends CausewayError {
+  /** Made by the library only. */
+  constructor(message: string) {
+    super("OWNER", message);
+  }
+}
+
+/** Why a peer is gone. */
+export type GoneReason = "died" | "closed" | "corrupt";
+
+/** The other side died or closed, and what waited for it can't be answered. */
+export class PeerGoneError extends CausewayError {
+  /** Why it is gone. */
+  readonly reason: GoneReason;
+
+  /** Made by the library only. */
+  constructor(name: string, reason: GoneReason, options?: ErrorOptions) {
+    const how = reason === "died"
+      ? "its process or worker died"
+      : reason === "closed"
+      ? "it closed the connection"
+      : "it was cut off after it wrote corrupt data";
+    super("PEER_GONE", `the peer on "${name}" is gone: ${how}`, options);
+    this.reason = reason;
+  }
+}
+
+/** The system or the runtime refuses access. */
+export class PermissionError extends CausewayError {
+  /** Made by the library only. */
+  constructor(message: string, options?: ErrorOptions) {
+    super("PERMISSION", message, options);
+  }
+}
+
+/**
+ * The other side's handler failed with something that isn't one of the standard
+ * error types; `name`, `message`, `cause` and own properties are the original's.
+ */
+export class RemoteError extends CausewayError {
+  /** Made by the library only. */
+  constructor(message: string, options?: ErrorOptions) {
+    super("REMOTE", message, options);
+  }
+}
+
+/** The system failed in a way that has no class of its own. */
+export class SystemError extends CausewayError {
+  /** The system's own error number, 0 where there is none. */
+  readonly errno: number;
+
+  /** Made by the library only. */
+  constructor(message: string, errno: number) {
+    super("SYSTEM", message);
+    this.errno = errno;
+  }
+}
+
+/** The time given is over. */
+export class TimeoutError extends CausewayError {
+  /** The time that was given, in milliseconds. */
+  readonly timeout: number;
+
+  /** Made by the library only. */
+  constructor(what: string, timeout: number, hint = "") {
+    super("TIMEOUT", `${what} took longer than ${timeout} ms${hint === "" ? "" : `: ${hint}`}`);
+    this.timeout = timeout;
+  }
+}
+
+/** The server has no such method, or this side handles no requests at all. */
+export class UnknownMethodError extends CausewayError {
+  /** Made by the library only. */
+  constructor(message: string) {
+    super("UNKNOWN_METHOD", message);
+  }
+}
+
+/** The other side was built with another layout of shared memory. */
+export class VersionMismatchError extends CausewayError {
+  /** Made by the library only. */
+  constructor(path: string, ours: number, theirs: number) {
+    super(
+      "VERSION_MISMATCH",
+      `${path} has layout version ${theirs}, this library reads version ${ours}: ` +
+        "use the same version of @causeway/ipc in all processes",
+    );
+  }
+}

@@ -1,0 +1,100 @@
+/**
+ * Node: `node:ffi`, and a pipe to be woken, because a callback from another
+ * thread aborts the process.
+ *
+ * @module
+ */
+import { Socket } from "node:net";
+import { isMainThread } from "node:worker_threads";
+import type { Binding, Notifier, Shim } from "./binding.ts";
+import { Status, SYMBOLS } from "./binding.ts";
+import { openLibrary } from "./library.ts";
+import { LibraryError, LimitError, SystemError } from "../errors.ts";
+
+/** Importing `node:process` would read all its properties, stdin among them: that takes 5 ms. */
+const { process } = globalThis;
+
+/** What we use of `node:ffi`, which type checkers and bundlers of other runtimes don't know. */
+interface NodeFfi {
+  dlopen(
+    path: string,
+    symbols: Record<string, { arguments: string[]; return: string }>,
+  ): { functions: unknown };
+  toArrayBuffer(address: bigint, bytes: number, copy: boolean): ArrayBuffer;
+}
+
+function nodeFfi(): NodeFfi {
+  const ffi = process.getBuiltinModule?.("node:ffi") as unknown as NodeFfi | undefined;
+  if (ffi !== undefined) return ffi;
+  throw new LibraryError(
+    `node:ffi isn't there in Node ${process.version}: Node 26.1 or newer is needed, ` +
+      "without --no-experimental-ffi",
+  );
+}
+
+const TYPES = { p: "buffer", a: "pointer", u: "u32", i: "i32" } as const;
+
+function open(ffi: NodeFfi, path: string): Shim {
+  const symbols: Record<string, { arguments: string[]; return: string }> = {};
+  for (const [name, types] of Object.entries(SYMBOLS)) {
+    symbols[name] = {
+      arguments: [...types].map((type) => TYPES[type as keyof typeof TYPES]),
+      return: "i32",
+    };
+  }
+  return ffi.dlopen(path, symbols).functions as unknown as Shim;
+}
+
+function createNotifier(shim: Shim, task: () => void): Notifier {
+  const ends = new Int32Array(2);
+  const status = shim.cw_pipe_open(ends);
+  if (status !== 0) throw pipeError(shim, status);
+  const [readEnd, writeEnd] = ends as unknown as [number, number];
+  const socket = new Socket({ fd: readEnd, readable: true, writable: false });
+  socket.on("data", task);
+  // The reactor decides what keeps the process alive, in the same way on every runtime.
+  socket.unref();
+  return {
+    callback: 0n,
+    descriptor: writeEnd,
+    close() {
+      shim.cw_descriptor_close(writeEnd);
+      socket.destroy();
+    },
+  };
+}
+
+function pipeError(shim: Shim, status: number): Error {
+  const what = "can't open a pipe for the watcher";
+  return status === Status.limit
+    ? new LimitError(
+      `${what}: out of descriptors; close what isn't needed or raise the limit (ulimit -n)`,
+    )
+    : new SystemError(`${what}: status ${status}`, shim.cw_last_error());
+}
+
+/** The binding for Node. */
+export function load(): Binding {
+  const ffi = nodeFfi();
+  const { path, shim } = openLibrary({
+    os: process.platform,
+    arch: process.arch,
+    override: process.env["CAUSEWAY_LIBRARY"],
+    open: (file) => open(ffi, file),
+  });
+  return {
+    runtime: "node",
+    library: path,
+    shim,
+    // A worker that is terminated ends when it is back in JavaScript, no sooner.
+    longestSleep: isMainThread ? Infinity : 500,
+    address: (value) => value,
+    view: (address, bytes) => ffi.toArrayBuffer(address, bytes, false),
+    nextTurn: (task) => void setImmediate(task),
+    createNotifier: (task) => createNotifier(shim, task),
+    startTimer: (task, milliseconds) => setTimeout(task, milliseconds).unref(),
+    stopTimer: (timer) => clearTimeout(timer as ReturnType<typeof setTimeout>),
+    onExit: (task) => void process.on("exit", task),
+    onFault() {},
+  };
+}

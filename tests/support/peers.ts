@@ -1,0 +1,119 @@
+// Other processes for tests, in any of the three runtimes. See remote_functions.ts for what runs
+// in them and peer_program.ts for their side.
+
+import { type ChildProcess, spawn } from "node:child_process";
+import path from "node:path";
+import process from "node:process";
+import { createInterface } from "node:readline";
+import { bun, deno, node, root } from "../../tools/toolchain.mjs";
+import { FunctionSender, type RemoteFunction } from "./remote_functions.ts";
+
+export type Runtime = "deno" | "bun" | "node";
+
+export const runtimes: readonly Runtime[] = ["deno", "bun", "node"];
+
+export const thisRuntime: Runtime = "Deno" in globalThis
+  ? "deno"
+  : "Bun" in globalThis
+  ? "bun"
+  : "node";
+
+/** What begins the lines that a peer says to the test; others are passed through. */
+export const MARK = "\u0001";
+
+/** A line for a peer: a function to run, or an order. */
+export type Order = "reset" | "leave";
+
+/** How a runtime runs a program, with garbage collection on demand. */
+export function commandOf(runtime: Runtime, file: string): [string, ...string[]] {
+  switch (runtime) {
+    case "deno":
+      return [deno, "run", "-A", "--no-check", "--quiet", "--v8-flags=--expose-gc", file];
+    case "bun":
+      return [bun, "run", file];
+    case "node":
+      return [node, "--expose-gc", "--disable-warning=ExperimentalWarning", file];
+  }
+}
+
+/** How a process ended. */
+export interface Exit {
+  code: number | null;
+  signal: string | null;
+}
+
+/** A process that runs functions for a test. */
+export class Peer {
+  readonly runtime: Runtime;
+  readonly pid: number;
+  readonly ended: Promise<Exit>;
+  readonly #child: ChildProcess;
+  readonly #functions: FunctionSender;
+  #hasEnded = false;
+
+  constructor(runtime: Runtime, env: NodeJS.ProcessEnv = {}) {
+    this.runtime = runtime;
+    const [file, ...args] = commandOf(runtime, path.join(root, "tests/support/peer_program.ts"));
+    this.#child = spawn(file, args, {
+      cwd: root,
+      env: { ...process.env, ...env },
+      stdio: ["pipe", "pipe", "inherit"],
+    });
+    this.pid = this.#child.pid!;
+    this.#functions = new FunctionSender((task) => this.#say(JSON.stringify(task)));
+    createInterface(this.#child.stdout!).on("line", (line) => {
+      if (line.startsWith(MARK)) this.#functions.settle(JSON.parse(line.slice(MARK.length)));
+      else console.log(`[${runtime} peer] ${line}`);
+    });
+    this.#child.stdin!.on("error", () => {}); // it is gone, which `ended` tells
+    this.ended = new Promise((resolve) => {
+      this.#child.once("exit", (code, signal) => {
+        this.#hasEnded = true;
+        const how = `the ${runtime} peer ended (code ${code}, signal ${signal})`;
+        this.#functions.end(new Error(how));
+        resolve({ code, signal });
+      });
+    });
+  }
+
+  #say(line: string): void {
+    this.#child.stdin!.write(`${line}\n`);
+  }
+
+  /** Runs a function there; its result is JSON. */
+  // deno-lint-ignore no-explicit-any
+  run<Args extends any[], Result>(
+    task: RemoteFunction<Args, Result>,
+    ...args: Args
+  ): Promise<Awaited<Result>> {
+    return this.#functions.run(task, args);
+  }
+
+  /** Closes what the test has opened there. */
+  async reset(): Promise<void> {
+    this.#order("reset");
+    await this.run(() => {}); // comes after it
+  }
+
+  /** From now on nothing but what is open keeps the process alive. */
+  leave(): void {
+    this.#order("leave");
+    this.#child.stdin!.end();
+  }
+
+  #order(order: Order): void {
+    this.#say(JSON.stringify(order));
+  }
+
+  /** Closes everything there and lets the process end. */
+  async end(): Promise<Exit> {
+    this.#child.stdin!.end();
+    return await this.ended;
+  }
+
+  kill(signal: "SIGKILL" | "SIGSTOP" | "SIGCONT"): void {
+    if (this.#hasEnded) return; // its id may be another's by now
+    // Not by child.kill(): in Deno that does nothing after the first time.
+    process.kill(this.pid, signal);
+  }
+}

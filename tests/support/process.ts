@@ -1,0 +1,41 @@
+/**
+ * Child processes of the same runtime.
+ */
+import { execFile } from "node:child_process";
+import process from "node:process";
+import { fileURLToPath } from "node:url";
+import { native } from "./scratch.ts";
+
+/** The command that runs a program of the tests under the runtime of this test. */
+export function runtimeCommand(program: URL, flags = defaultFlags()): string[] {
+  return [process.execPath, ...flags, fileURLToPath(program)];
+}
+
+function defaultFlags(): string[] {
+  if (native.runtime === "deno") return ["run", "-A", "--no-check", "--quiet"];
+  return native.runtime === "node" ? ["--no-warnings"] : [];
+}
+
+/** What a child process said. */
+export interface Said {
+  code: number;
+  stdout: string;
+  stderr: string;
+}
+
+/** Runs a command to its end; it is killed after a minute. */
+export function run(command: string[], env: Record<string, string> = {}): Promise<Said> {
+  const [program, ...args] = command as [string, ...string[]];
+  // Deno gives all permissions to a Deno that it starts, wherever it sees its name in a command.
+  const shell = ["-c", 'exec "$PROGRAM" "$@"', "sh", ...args];
+  const options = {
+    env: { ...process.env, NO_COLOR: "1", PROGRAM: program, ...env },
+    timeout: 60_000,
+  };
+  return new Promise((resolve) => {
+    execFile("sh", shell, options, (error, stdout, stderr) => {
+      const code = error === null ? 0 : typeof error.code === "number" ? error.code : -1;
+      resolve({ code, stdout, stderr });
+    });
+  });
+}
