@@ -1,0 +1,169 @@
+/**
+ * The runtime directory: where processes find each other.
+ *
+ *     <root>/nodes/<node id>          one per realm that uses the library
+ *     <root>/<kind>/<name>/<file>     what a pattern needs; see docs/protocol.md
+ *
+ * Every file name outside of `nodes` ends with the id of the node it belongs to,
+ * so whoever proves a node dead can remove all that it left.
+ *
+ * @module
+ */
+import type { Binding } from "../platform/binding.ts";
+import { Status } from "../platform/binding.ts";
+import { ArgumentError, TimeoutError } from "../errors.ts";
+import { statusError } from "./status.ts";
+
+const encoder = new TextEncoder();
+const decoder = new TextDecoder();
+
+/** A path as the shim wants it. */
+export function nativePath(path: string): Uint8Array {
+  if (path.includes("\0")) throw new ArgumentError("a path can't hold a NUL character");
+  return encoder.encode(`${path}\0`);
+}
+
+/** How long to wait for the lock of a directory, which is held for microseconds. */
+const LOCK_TIMEOUT_MS = 10_000;
+
+/** The runtime directory of a realm, with the few operations the library needs. */
+export class RuntimeDirectory {
+  /** Absolute path. */
+  readonly root: string;
+  readonly #binding: Binding;
+  readonly #isDefault: boolean;
+
+  /** `root` undefined: `CAUSEWAY_DIR`, or the user's own default. */
+  constructor(binding: Binding, root: string | undefined) {
+    this.#binding = binding;
+    this.#isDefault = root === undefined && binding.shim.cw_directory_is_chosen() === 0;
+    this.root = root === undefined ? this.#default() : checkAbsolute(root);
+  }
+
+  #default(): string {
+    const { shim } = this.#binding;
+    const out = new Uint8Array(4096);
+    const length = shim.cw_directory_default(out, out.length);
+    if (length === Status.argument) {
+      throw new ArgumentError("CAUSEWAY_DIR must be an absolute path");
+    }
+    if (length < 0) throw statusError(shim, length, "find", "the runtime directory");
+    return decoder.decode(out.subarray(0, length));
+  }
+
+  /** The path of something below the root. */
+  path(...parts: string[]): string {
+    return [this.root, ...parts].join("/");
+  }
+
+  /**
+   * Makes `root/parts…` where it doesn't exist, checks every level, and runs
+   * `task` with its path; once more when somebody removed the empty directory in
+   * between (`task` then returned `"gone"`).
+   */
+  within<T>(parts: string[], task: (path: string) => T | "gone"): T {
+    for (let attempt = 0; attempt < 1000; attempt++) {
+      const path = this.#prepare(parts);
+      if (path === undefined) continue;
+      const result = task(path);
+      if (result !== "gone") return result;
+    }
+    throw new TimeoutError(`making ${this.path(...parts)}`, 0, "it is removed again and again");
+  }
+
+  #prepare(parts: string[]): string | undefined {
+    const { shim } = this.#binding;
+    let path = this.root;
+    for (let level = 0;; level++) {
+      const status = shim.cw_directory_prepare(nativePath(path));
+      if (status === Status.notFound && level > 0) return undefined;
+      if (status < 0) throw statusError(shim, status, "use the directory", path);
+      if (level === parts.length) return path;
+      path += `/${parts[level]}`;
+    }
+  }
+
+  /**
+   * Runs `task` while nobody else holds the lock of `root/parts…`; the directory
+   * is made before, and removed after if it is empty. The system drops the lock
+   * of a holder that dies.
+   */
+  locked<T>(parts: string[], task: (path: string) => T): T {
+    const { shim } = this.#binding;
+    return this.within(parts, (path) => {
+      const handle = shim.cw_directory_lock(nativePath(path), LOCK_TIMEOUT_MS * 1000);
+      if (handle === Status.notFound) return "gone";
+      if (handle === Status.timeout) {
+        throw new TimeoutError(
+          `waiting for the lock of ${path}`,
+          LOCK_TIMEOUT_MS,
+          "a process that is stopped may hold it",
+        );
+      }
+      if (handle < 0) throw statusError(shim, handle, "lock the directory", path);
+      try {
+        return task(path);
+      } finally {
+        shim.cw_directory_unlock(handle);
+      }
+    });
+  }
+
+  /** The names in a directory; none if there isn't one, or something else has its name. */
+  list(path: string): string[] {
+    const { shim } = this.#binding;
+    const native = nativePath(path);
+    let out = new Uint8Array(16384);
+    for (;;) {
+      const bytes = shim.cw_directory_list(native, out, out.length);
+      if (bytes === Status.notFound || bytes === Status.type || bytes === Status.link) return [];
+      if (bytes < 0) throw statusError(shim, bytes, "list", path);
+      if (bytes <= out.length) {
+        return bytes === 0 ? [] : decoder.decode(out.subarray(0, bytes - 1)).split("\0");
+      }
+      out = new Uint8Array(bytes + 4096);
+    }
+  }
+
+  /** Removes a file; false if there was none. */
+  removeFile(path: string): boolean {
+    const { shim } = this.#binding;
+    const status = shim.cw_file_remove(nativePath(path));
+    if (status === Status.notFound) return false;
+    if (status < 0) throw statusError(shim, status, "remove", path);
+    return true;
+  }
+
+  /** Renames a file; false if the source or the target's directory is gone. */
+  rename(from: string, to: string): boolean {
+    const { shim } = this.#binding;
+    const status = shim.cw_file_rename(nativePath(from), nativePath(to));
+    if (status === Status.notFound) return false;
+    if (status < 0) throw statusError(shim, status, "rename", from);
+    return true;
+  }
+
+  /**
+   * Removes `root/parts…` and its parents as far as they are empty. The lowest is
+   * removed under its lock: whoever holds that counts on the directory to stay. The
+   * root goes only if it is the default one: a directory that somebody chose stays.
+   */
+  prune(parts: string[]): void {
+    const { shim } = this.#binding;
+    const lowest = nativePath(this.path(...parts));
+    const handle = shim.cw_directory_lock(lowest, 0);
+    if (handle < 0 && handle !== Status.notFound) return;
+    const removed = handle < 0 || shim.cw_directory_remove(lowest) === 0;
+    if (handle >= 0) shim.cw_directory_unlock(handle);
+    if (!removed) return;
+    for (let depth = parts.length - 1; depth >= (this.#isDefault ? 0 : 1); depth--) {
+      if (shim.cw_directory_remove(nativePath(this.path(...parts.slice(0, depth)))) < 0) return;
+    }
+  }
+}
+
+/** A relative one would name another directory in each process. */
+function checkAbsolute(path: string): string {
+  if (/^(\/|[A-Za-z]:[\\/]|\\\\)/.test(path)) return path;
+  throw new ArgumentError(`\`directory\` must be an absolute path, got ${JSON.stringify(path)}`);
+}

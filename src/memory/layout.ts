@@ -1,0 +1,168 @@
+/**
+ * The layout of every kind of segment. `docs/protocol.md` says the same in
+ * prose; `tests/memory/golden.test.ts` holds both against real bytes.
+ *
+ * All numbers are little-endian. Words that two processes write live 128 bytes
+ * apart: a cache line is 64 bytes, and Intel's prefetcher fetches pairs of them.
+ *
+ * @module
+ */
+
+/** Bytes `CWAY`. */
+export const MAGIC = 0x59415743;
+/** Changes with every change of a layout or of the meaning of a word. */
+export const LAYOUT_VERSION = 1;
+/** The unit of a segment's size. */
+export const PAGE = 4096;
+
+/** What a segment is for. */
+export const Kind = { node: 1, connection: 2, server: 3 } as const;
+/** A value of {@linkcode Kind}. */
+export type Kind = (typeof Kind)[keyof typeof Kind];
+
+const KIND_NAMES: Readonly<Record<number, string>> = {
+  [Kind.node]: "node",
+  [Kind.connection]: "connection",
+  [Kind.server]: "server",
+};
+
+/** The name of a kind, for messages. */
+export function kindName(kind: number): string {
+  return KIND_NAMES[kind] ?? `unknown (${kind})`;
+}
+
+/**
+ * The header that starts every segment.
+ *
+ *     0        4        8        12       16                       32
+ *     +--------+--------+--------+--------+------------------------+
+ *     | magic  | version| kind   | pages  | random id (16 bytes)   |
+ *     +--------+--------+--------+--------+----------+-------------+
+ *     | creator node id | created, ms (f64)          | capacity    |
+ *     +-----------------+----------------------------+--+----------+
+ *     32                40                           48 | codec    |
+ *                                                       52         56
+ */
+export const Header = {
+  magic: 0,
+  version: 4,
+  kind: 8,
+  pages: 12,
+  id: 16,
+  creator: 32,
+  created: 40,
+  capacity: 48,
+  codec: 52,
+} as const;
+
+/** Sources a node can have: one bit each in the ready bitmap. */
+export const MAX_SOURCES = 32768;
+
+/**
+ * A node: one realm that uses the library. Its owner holds the lease of the file.
+ *
+ *     0     header
+ *     128   bell: the doorbell word, see `csrc/causeway.h` for its values
+ *     256   block: counts wakes of a thread that waits in a blocking call
+ *     384   deaths: counts hints that some node may have died
+ *     512   top: bit i says that summary word i may have bits
+ *     640   summary: 32 words; bit j of word i says that ready word 32 i + j may have bits
+ *     1024  description: length (u32), then UTF-8 JSON: runtime and process, for people
+ *     4096  ready: 1024 words; bit k of word n says that source 32 n + k may have work
+ */
+export const NodeLayout = {
+  bell: 128,
+  block: 256,
+  deaths: 384,
+  top: 512,
+  summary: 640,
+  description: 1024,
+  descriptionBytes: 3068,
+  ready: 4096,
+  pages: 2,
+} as const;
+
+/** States of one side of a connection. */
+export const SideState = { absent: 0, open: 1, closed: 2, refused: 3 } as const;
+
+/** Why a server refused a connection. */
+export const Refusal = { connectionLimit: 1, codec: 2, capacity: 3 } as const;
+
+/**
+ * One side of a connection, at 128 (a: the creator) and at 256 (b: who joined).
+ *
+ *     +0   node id (8 bytes)
+ *     +8   source: index in that node's ready bitmap
+ *     +12  state: 0 absent, 1 open, 2 closed, 3 refused
+ *     +16  refusal: why (b only)
+ *     +20  refusal: the value of the side that refused
+ */
+export const Side = { node: 0, source: 8, state: 12, refusal: 16, value: 20 } as const;
+
+/**
+ * The words of a ring, relative to its start, each on cache lines of its own.
+ * There is no tail: whether there is a record says the record itself, see
+ * `src/ring/record.ts`.
+ *
+ *     +0    head: bytes ever read, wraps at 2^32 (consumer)
+ *     +128  consumer waiting: set by the consumer, cleared by the producer that rings
+ *     +256  producer waiting: set by the producer, cleared by the consumer that rings
+ */
+export const RingWords = {
+  head: 0,
+  consumerWaiting: 128,
+  producerWaiting: 256,
+} as const;
+
+/**
+ * A connection: two rings, one each way.
+ *
+ *     0     header; capacity: data bytes of each ring
+ *     128   side a
+ *     256   side b
+ *     512   words of the ring from a to b
+ *     1024  words of the ring from b to a
+ *     2048  name: length (u32), then UTF-8 (cut at 2044 bytes)
+ *     4096  data of the ring from a to b, then of the ring from b to a
+ */
+export const ConnectionLayout = {
+  a: 128,
+  b: 256,
+  ringAB: 512,
+  ringBA: 1024,
+  name: 2048,
+  nameBytes: 2044,
+  data: 4096,
+} as const;
+
+/**
+ * A server: what a client must know to knock.
+ *
+ *     0     header; capacity: 0 or the only ring capacity it accepts; codec
+ *     128   door: source index in the creator's ready bitmap
+ *     132   state: 1 open, 2 closed
+ *     136   connection limit
+ *     256   knocks: counts clients that want in
+ *     384   connections: how many are open now, for tools
+ *     2048  name: length (u32), then UTF-8 (cut at 2044 bytes)
+ */
+export const ServerLayout = {
+  door: 128,
+  state: 132,
+  limit: 136,
+  knocks: 256,
+  connections: 384,
+  name: 2048,
+  nameBytes: 2044,
+  pages: 1,
+} as const;
+
+/** The least and the greatest capacity of a ring, in bytes; powers of two. */
+export const MIN_CAPACITY = 4096;
+/** See {@linkcode MIN_CAPACITY}. */
+export const MAX_CAPACITY = 1 << 30;
+
+/** Pages of a connection segment. */
+export function connectionPages(capacity: number): number {
+  return 1 + (2 * capacity) / PAGE;
+}

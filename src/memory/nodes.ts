@@ -1,0 +1,104 @@
+/**
+ * Nodes: the realms that use a runtime directory, and the proof of who lives.
+ *
+ * A node's file carries its lease. The file gets its public name only when the
+ * lease is taken, so a public node whose lease is free is dead, for certain and
+ * for ever: ids are random and never used again. A paused process keeps its lease.
+ *
+ * @module
+ */
+import type { Binding } from "../platform/binding.ts";
+import type { RuntimeDirectory } from "./directory.ts";
+import { Kind, NodeLayout } from "./layout.ts";
+import { isNodeId, randomNodeId } from "./names.ts";
+import { Segment, writeText } from "./segment.ts";
+
+/** The folder of all nodes. */
+export const NODES = "nodes";
+/** Ending of the name of a node's file before it is public. */
+const UNPUBLISHED = ".new";
+
+/** Makes this realm's node; its lease is held until the segment is closed. */
+export function createNode(
+  binding: Binding,
+  directory: RuntimeDirectory,
+): { id: string; segment: Segment } {
+  return directory.within([NODES], (folder) => {
+    sweep(binding, directory);
+    const id = randomNodeId(binding.shim);
+    const path = `${folder}/${id}`;
+    const pages = NodeLayout.pages;
+    const segment = Segment.create(binding, path + UNPUBLISHED, {
+      kind: Kind.node,
+      pages,
+      creator: id,
+    });
+    if (segment === undefined) return "gone";
+    writeText(
+      segment,
+      NodeLayout.description,
+      NodeLayout.descriptionBytes,
+      JSON.stringify({ runtime: binding.runtime }),
+    );
+    // Between its creation and its lease a sweeper may have taken the file for a
+    // dead node's. Then the rename fails, or the lease is busy: start again.
+    if (segment.takeLease() && directory.rename(path + UNPUBLISHED, path)) return { id, segment };
+    segment.close();
+    return "gone";
+  });
+}
+
+/** Takes this realm's own node out of sight; its lease goes when the segment is closed. */
+export function removeNode(directory: RuntimeDirectory, id: string): void {
+  directory.removeFile(directory.path(NODES, id));
+  directory.prune([NODES]);
+}
+
+/** Opens another node's segment; `undefined` when it is gone, and so dead. */
+export function openNode(
+  binding: Binding,
+  directory: RuntimeDirectory,
+  id: string,
+): Segment | undefined {
+  return Segment.open(binding, directory.path(NODES, id), Kind.node);
+}
+
+/** Is there proof that the node is dead? Cleans up after it if so. */
+export function isNodeDead(binding: Binding, directory: RuntimeDirectory, id: string): boolean {
+  if (Segment.probeLease(binding, directory.path(NODES, id)) === true) return false;
+  buryNode(directory, id);
+  return true;
+}
+
+/** Removes all that a node left behind. Its death has been proved. */
+export function buryNode(directory: RuntimeDirectory, id: string): void {
+  for (const kind of directory.list(directory.root)) {
+    if (kind === NODES || kind.startsWith(".")) continue;
+    for (const name of directory.list(directory.path(kind))) {
+      removeOf(directory, id, kind, name);
+    }
+  }
+  directory.removeFile(directory.path(NODES, id));
+}
+
+function removeOf(directory: RuntimeDirectory, id: string, kind: string, name: string): void {
+  const files = directory.list(directory.path(kind, name));
+  const left = files.filter((file) => file.endsWith(id));
+  for (const file of left) directory.removeFile(directory.path(kind, name, file));
+  // An empty folder may be of one who died before there was a file in it, or after.
+  if (left.length === files.length) directory.prune([kind, name]);
+}
+
+/**
+ * Finds nodes that died when nobody was there to notice, and cleans up after
+ * them, also after those of another version of this library.
+ */
+export function sweep(binding: Binding, directory: RuntimeDirectory): void {
+  for (const file of directory.list(directory.path(NODES))) {
+    const id = file.endsWith(UNPUBLISHED) ? file.slice(0, -UNPUBLISHED.length) : file;
+    const path = directory.path(NODES, file);
+    if (!isNodeId(id) || Segment.probeLease(binding, path) !== false) continue;
+    if (id === file) buryNode(directory, id);
+    else directory.removeFile(path);
+  }
+}

@@ -1,0 +1,21 @@
+// Takes a lock that other workers want too: see directory.test.ts.
+
+import fs from "node:fs";
+import { parentPort, workerData } from "node:worker_threads";
+import { RuntimeDirectory } from "../../src/memory/directory.ts";
+import { native } from "../support/scratch.ts";
+
+const { root, counter, rounds } = workerData as { root: string; counter: string; rounds: number };
+const directory = new RuntimeDirectory(native, root);
+let overlaps = 0;
+for (let i = 0; i < rounds; i++) {
+  directory.locked(["rpc", "name"], (folder) => {
+    const mine = `${folder}/holder`;
+    if (fs.existsSync(mine)) overlaps++;
+    fs.writeFileSync(mine, "");
+    fs.writeFileSync(counter, String(Number(fs.readFileSync(counter, "utf8")) + 1));
+    fs.rmSync(mine);
+  });
+  directory.prune(["rpc", "name"]);
+}
+parentPort!.postMessage(overlaps);
