@@ -1,0 +1,481 @@
+/**
+ * The reactor: one per realm and runtime directory. It polls the sources that are
+ * busy, is told of the others by the doorbell, and sleeps when there is nothing.
+ *
+ * A source is either hot (polled in each turn of the event loop) or armed (its
+ * peers ring when there is work). Thousands of armed sources cost a turn nothing.
+ * A turn polls, spins for a moment in the hope of an answer, and gives the event
+ * loop back. After 50 µs without work (500 while it
+ * expects an answer) it arms all sources and parks: from then on the watcher thread sleeps for it, and no CPU is used.
+ *
+ * @module
+ */
+import type { Binding, Notifier, Timer } from "../platform/binding.ts";
+import { FOREVER, Status } from "../platform/binding.ts";
+import { LimitError, SystemError } from "../errors.ts";
+import type { RuntimeDirectory } from "../memory/directory.ts";
+import { MAX_SOURCES, NodeLayout } from "../memory/layout.ts";
+import { NODES } from "../memory/nodes.ts";
+import { nativePath } from "../memory/directory.ts";
+import type { Segment } from "../memory/segment.ts";
+import { statusError } from "../memory/status.ts";
+import { Bell, collect, NodeWords, ring } from "./doorbell.ts";
+import { Patience } from "./patience.ts";
+
+/** What a poll found. */
+export const Polled = {
+  /** Nothing. */
+  nothing: 0,
+  /** Work that is finished: polling again at once may find more. */
+  done: 1,
+  /** Work that continues in promises: they need the event loop's microtasks. */
+  resolved: 2,
+} as const;
+/** A value of {@linkcode Polled}. */
+export type Polled = (typeof Polled)[keyof typeof Polled];
+
+/** Something that may have work: an end of a connection, the door of a server. */
+export interface Source {
+  /** Does what there is to do, at most a bounded amount. */
+  poll(): Polled;
+  /**
+   * Asks the peers to ring from now on, then looks again: true if there is still
+   * nothing to do.
+   */
+  arm(): boolean;
+}
+
+/** How long a reactor polls without finding work before it parks; about what a wake costs. */
+const HOT_MS = 0.05;
+/** The same while calls wait for an answer. */
+const HOT_EXPECTING_MS = 0.5;
+/** Looks at shared words in a turn that finds nothing. An event-loop turn costs about as much. */
+const SPIN_LOOKS = 200;
+/** Looks in a turn after work that may be followed by more at once. */
+const SPIN_LOOKS_BUSY = 1000;
+/** Looks in a blocking call between two at the clock: some 2 µs. */
+const BLOCKING_LOOKS = 100;
+/** Rounds of work in one turn, so that timers and I/O get theirs. */
+const ROUNDS_PER_TURN = 64;
+/** Sources that are polled in each turn; the others are told. */
+const MAX_HOT = 16;
+/** How long a thread spins in a blocking call before it sleeps. */
+const BLOCKING_SPIN_MS = 0.1;
+/** The longest time of a runtime's timer, in ms. */
+const LONGEST_TIMER = 0x7fff_ffff;
+
+interface Slot {
+  readonly index: number;
+  source: Source;
+  hot: boolean;
+}
+
+/** The source of an index that is reserved. */
+const IDLE: Source = { poll: () => Polled.nothing, arm: () => true };
+
+/** See the module. */
+export class Reactor {
+  readonly #binding: Binding;
+  readonly #node: Segment;
+  readonly #words: Int32Array;
+  readonly #slots: (Slot | undefined)[] = [];
+  readonly #free: number[] = [];
+  #hot: Slot[] = [];
+  #scheduled = false;
+  #parked = false;
+  #closed = false;
+  #idleSince = 0;
+  /** Did the watcher start this turn? */
+  #woken = false;
+  #now = 0;
+  readonly #hotPatience = new Patience(HOT_MS);
+  readonly #expectingPatience = new Patience(HOT_EXPECTING_MS);
+  readonly #blockingPatience = new Patience(BLOCKING_SPIN_MS);
+  #references = 0;
+  #expecting = 0;
+  #keepalive: ReturnType<typeof setInterval> | undefined;
+  #deaths = 0;
+  readonly #onDeaths: () => void;
+  readonly #notifier: Notifier;
+  readonly #watcher: unknown;
+  readonly #turn = (): void => this.#runTurn();
+  readonly #visit = (index: number): void => this.#heatIndex(index);
+
+  /** `onDeaths` is called when some node may have died. */
+  constructor(
+    binding: Binding,
+    directory: RuntimeDirectory,
+    node: Segment,
+    onDeaths: () => void,
+  ) {
+    this.#binding = binding;
+    this.#node = node;
+    this.#words = node.words;
+    this.#onDeaths = onDeaths;
+    this.#notifier = binding.createNotifier(() => this.#onWake());
+    this.#watcher = this.#startWatcher(directory);
+    this.#schedule();
+  }
+
+  #startWatcher(directory: RuntimeDirectory): unknown {
+    const { shim } = this.#binding;
+    const out = new BigUint64Array(1);
+    const path = directory.path(NODES);
+    const status = shim.cw_watcher_start(
+      this.#node.native,
+      NodeLayout.bell,
+      NodeLayout.block,
+      NodeLayout.deaths,
+      nativePath(path),
+      this.#notifier.callback,
+      this.#binding.address(0n),
+      this.#notifier.descriptor,
+      out,
+    );
+    if (status < 0) {
+      this.#notifier.close();
+      throw statusError(shim, status, "start the watcher of", path);
+    }
+    return this.#binding.address(out[0]!);
+  }
+
+  /** Milliseconds of `performance.now()`, read once in a turn. */
+  now(): number {
+    if (this.#now === 0) this.#now = performance.now();
+    return this.#now;
+  }
+
+  /** Takes an index in the ready bitmap, for {@linkcode Reactor.attach}. */
+  reserve(): number {
+    const index = this.#free.pop() ?? this.#slots.length;
+    if (index >= MAX_SOURCES) {
+      throw new LimitError(
+        `this realm has ${MAX_SOURCES} connections and servers open, the most there can be: ` +
+          "close some, or use a worker",
+      );
+    }
+    this.#slots[index] = { index, source: IDLE, hot: false };
+    return index;
+  }
+
+  /** Gives an index its source, or another one; it starts hot. */
+  attach(index: number, source: Source): void {
+    this.#slots[index]!.source = source;
+    this.heat(index);
+  }
+
+  /** Removes a source and frees its index. */
+  remove(index: number): void {
+    const slot = this.#slots[index];
+    if (slot === undefined) return;
+    if (slot.hot) this.#hot.splice(this.#hot.indexOf(slot), 1);
+    this.#slots[index] = undefined;
+    this.#free.push(index);
+  }
+
+  /** Polls a source from now on in each turn, until it has been dry for a while. */
+  heat(index: number): void {
+    this.#heatIndex(index);
+    this.#schedule();
+  }
+
+  #heatIndex(index: number): void {
+    const slot = this.#slots[index];
+    // Any bit can be set by anyone who shares the memory: an unknown one is nobody's.
+    if (slot === undefined || slot.hot) return;
+    slot.hot = true;
+    this.#hot.push(slot);
+  }
+
+  /** Tells `source` of another node, or of this one, that there may be work. */
+  ring(node: Segment, source: number): void {
+    ring(this.#binding.shim, node, source);
+  }
+
+  /** Keeps the process alive until as many calls of {@linkcode unref}. */
+  ref(): void {
+    if (this.#references++ === 0 && this.#parked) this.#holdProcess();
+  }
+
+  /** Takes one {@linkcode ref} back. */
+  unref(): void {
+    if (--this.#references === 0 && this.#parked) this.#holdProcess();
+  }
+
+  /** A call waits for an answer: poll longer before parking, keep the process alive. */
+  expect(): void {
+    this.#expecting++;
+    this.ref();
+  }
+
+  /** The answer is there. */
+  unexpect(): void {
+    this.#expecting--;
+    this.unref();
+  }
+
+  #holdProcess(): void {
+    const wanted = this.#references > 0 && !this.#closed;
+    if (wanted && this.#keepalive === undefined) {
+      this.#keepalive = setInterval(() => {}, LONGEST_TIMER);
+    } else if (!wanted && this.#keepalive !== undefined) {
+      clearInterval(this.#keepalive);
+      this.#keepalive = undefined;
+    }
+  }
+
+  /** A timer that doesn't keep the process alive. */
+  startTimer(task: () => void, milliseconds: number): Timer {
+    return this.#binding.startTimer(task, milliseconds);
+  }
+
+  /** The same for any time, also longer than the runtimes' 2^31 - 1 ms, and `Infinity`. */
+  startLongTimer(task: () => void, milliseconds: number): { stop(): void } {
+    const end = performance.now() + milliseconds;
+    let timer: Timer | undefined;
+    const arm = (left: number): void => {
+      if (left === Infinity) return;
+      timer = this.startTimer(() => {
+        const rest = end - performance.now();
+        if (rest > 0) arm(rest);
+        else task();
+      }, Math.min(left, LONGEST_TIMER));
+    };
+    arm(milliseconds);
+    return { stop: () => timer !== undefined && this.stopTimer(timer) };
+  }
+
+  /** Ends a timer. */
+  stopTimer(timer: Timer): void {
+    this.#binding.stopTimer(timer);
+  }
+
+  /** Wakes it, without a reason of its own, for a turn at least. */
+  stayAwake(): void {
+    this.#schedule();
+  }
+
+  #schedule(): void {
+    if (this.#scheduled || this.#closed) return;
+    this.#scheduled = true;
+    this.#idleSince = 0;
+    if (this.#parked) {
+      this.#parked = false;
+      Atomics.store(this.#words, NodeWords.bell, Bell.awake);
+    }
+    this.#binding.nextTurn(this.#turn);
+  }
+
+  #onWake(): void {
+    // The watcher has set the bell to awake before it called. In Deno it waits for
+    // this callback to end, so the turn has to come later.
+    if (this.#closed || this.#scheduled) return;
+    this.#parked = false;
+    this.#woken = true;
+    this.#schedule();
+  }
+
+  #runTurn(): void {
+    this.#scheduled = false;
+    if (this.#closed) return;
+    this.#now = 0;
+    this.#checkDeaths();
+    const worked = this.#spin();
+    if (this.#closed) return;
+    if (worked) this.#onWork();
+    else if (this.#isIdleForLong() && this.#park()) return;
+    if (!this.#scheduled) {
+      this.#scheduled = true;
+      this.#binding.nextTurn(this.#turn);
+    }
+  }
+
+  /** Polls until nothing comes any more, promises want their turn, or it is long enough. */
+  #spin(): boolean {
+    let worked = false;
+    let looks = SPIN_LOOKS;
+    for (let rounds = 0; rounds < ROUNDS_PER_TURN;) {
+      const polled = this.#pollOnce();
+      if (polled === Polled.resolved) return true;
+      if (polled === Polled.done) {
+        worked = true;
+        rounds++;
+        looks = SPIN_LOOKS_BUSY;
+      } else {
+        looks -= 1 + this.#hot.length;
+        if (looks <= 0) break;
+      }
+    }
+    return worked;
+  }
+
+  #pollOnce(): Polled {
+    if (this.#words[NodeWords.top] !== 0) collect(this.#node, this.#visit);
+    let result: Polled = Polled.nothing;
+    const hot = this.#hot;
+    for (let i = 0; i < hot.length; i++) {
+      const slot = hot[i]!;
+      const polled = slot.source.poll();
+      if (polled > result) result = polled;
+      if (this.#closed) return result;
+      if (hot[i] !== slot) i--;
+    }
+    if (hot.length > MAX_HOT) this.#cool();
+    return result;
+  }
+
+  /** Arms the sources that have been hot for longest, so that few are polled. */
+  #cool(): void {
+    for (let excess = this.#hot.length - MAX_HOT; excess > 0; excess--) {
+      const slot = this.#hot.shift()!;
+      slot.hot = false;
+      if (!slot.source.arm()) this.#heatIndex(slot.index);
+    }
+  }
+
+  get #patience(): Patience {
+    return this.#expecting > 0 ? this.#expectingPatience : this.#hotPatience;
+  }
+
+  #onWork(): void {
+    // What a wake brought, polling didn't find.
+    if (!this.#woken) this.#patience.succeeded();
+    this.#woken = false;
+    this.#idleSince = 0;
+  }
+
+  #isIdleForLong(): boolean {
+    const now = performance.now();
+    if (this.#idleSince === 0) this.#idleSince = now;
+    return now - this.#idleSince >= this.#patience.time;
+  }
+
+  /** True if the reactor sleeps now; false if there was work after all. */
+  #park(): boolean {
+    const hot = this.#hot;
+    for (let i = hot.length - 1; i >= 0; i--) {
+      const slot = hot[i]!;
+      if (!slot.source.arm()) continue;
+      slot.hot = false;
+      hot.splice(i, 1);
+    }
+    if (hot.length > 0) return false;
+    this.#holdProcess();
+    this.#parked = true;
+    Atomics.store(this.#words, NodeWords.bell, Bell.parked);
+    if (!this.#hasNews()) {
+      this.#patience.failed();
+      return true;
+    }
+    this.#parked = false;
+    Atomics.store(this.#words, NodeWords.bell, Bell.awake);
+    return false;
+  }
+
+  #hasNews(): boolean {
+    return Atomics.load(this.#words, NodeWords.top) !== 0 ||
+      Atomics.load(this.#words, NodeWords.deaths) !== this.#deaths;
+  }
+
+  #checkDeaths(): void {
+    const deaths = Atomics.load(this.#words, NodeWords.deaths);
+    if (deaths === this.#deaths) return;
+    this.#deaths = deaths;
+    this.#onDeaths();
+  }
+
+  /**
+   * Blocks the thread until `isDone()`, polling one source: first spinning, then
+   * asleep on the doorbell. False if `timeout` milliseconds are over.
+   */
+  block(index: number, isDone: () => boolean, timeout: number): boolean {
+    const source = this.#slots[index]!.source;
+    this.#now = 0;
+    if (this.#look(source, isDone)) return true;
+    try {
+      return this.#blockSlowly(source, isDone, timeout);
+    } finally {
+      // The bell may have been rung for others, whose callback was overwritten.
+      this.#idleSince = 0;
+      this.heat(index);
+    }
+  }
+
+  #look(source: Source, isDone: () => boolean): boolean {
+    for (let look = 0; look < BLOCKING_LOOKS; look++) {
+      source.poll();
+      if (isDone()) return true;
+    }
+    return false;
+  }
+
+  /**
+   * Polls all sources until `isDone()`, or until nothing more comes: for a blocking
+   * call whose answer can only come from this thread.
+   */
+  runUntilIdle(isDone: () => boolean): boolean {
+    for (let idle = 0; idle < 2; idle++) {
+      if (this.#pollOnce() !== Polled.nothing) idle = 0;
+      if (isDone()) return true;
+    }
+    this.#schedule();
+    return false;
+  }
+
+  #blockSlowly(source: Source, isDone: () => boolean, timeout: number): boolean {
+    const start = performance.now();
+    const patience = this.#blockingPatience;
+    let spinUntil = start + patience.time;
+    for (;;) {
+      const now = performance.now();
+      if (now - start >= timeout) return false;
+      if (now >= spinUntil) {
+        patience.failed();
+        this.#sleep(source, timeout - (now - start));
+        spinUntil = performance.now() + patience.time;
+        if (this.#look(source, isDone)) return true;
+      } else if (this.#look(source, isDone)) {
+        patience.succeeded();
+        return true;
+      }
+    }
+  }
+
+  #sleep(source: Source, timeout: number): void {
+    const words = this.#words;
+    collect(this.#node, this.#visit);
+    this.#checkDeaths();
+    if (this.#closed || !source.arm()) return;
+    const block = Atomics.load(words, NodeWords.block);
+    Atomics.store(words, NodeWords.bell, Bell.blocked);
+    if (!this.#hasNews()) {
+      const { shim, longestSleep } = this.#binding;
+      const micros = Math.min(Math.ceil(Math.min(timeout, longestSleep) * 1000), FOREVER - 1);
+      shim.cw_wait(this.#node.address, NodeLayout.block, block, micros);
+    }
+    Atomics.store(words, NodeWords.bell, Bell.awake);
+    this.#parked = false;
+    this.#checkDeaths();
+  }
+
+  /** Ends the watcher, then calls `onStopped`. Sources are dropped as they are. */
+  close(onStopped: () => void): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    this.#hot = [];
+    this.#holdProcess();
+    this.#stopWatcher(onStopped);
+  }
+
+  #stopWatcher(onStopped: () => void): void {
+    const status = this.#binding.shim.cw_watcher_stop(this.#watcher);
+    if (status === Status.busy) {
+      // Its callback waits for this event loop: let it end first.
+      this.#binding.nextTurn(() => this.#stopWatcher(onStopped));
+      return;
+    }
+    this.#notifier.close();
+    onStopped();
+    if (status < 0) throw new SystemError(`can't stop the watcher: status ${status}`, 0);
+  }
+}
