@@ -1,0 +1,77 @@
+/**
+ * The record: what rings are made of.
+ *
+ *     0          4      5      6          8             12           16
+ *     +----------+------+------+----------+-------------+------------+---------
+ *     | commit   | kind | flags| method   | correlation | extra      | payload
+ *     +----------+------+------+----------+-------------+------------+---------
+ *
+ * `commit` is 0 until the record is whole, then the payload's length in bytes plus
+ * one, written by one atomic store. So the consumer finds a record, and most of a
+ * small one, with a single cache miss: there is no tail to read first. A record
+ * starts at a multiple of 8 and is padded to one. Where it doesn't fit before the
+ * end of the ring, a pad record (only its first 8 bytes count) fills the rest and
+ * it starts at the ring's beginning. Before a record is committed, the commit word
+ * behind it is set to 0: what an earlier lap left there is never taken for a record.
+ *
+ * @module
+ */
+
+import { CorruptSegmentError } from "../errors.ts";
+
+/** Bytes of a record's header. */
+export const RECORD_HEADER = 16;
+/** Bytes that stay free in a ring: the commit word behind the last record, kept aligned. */
+export const RING_GAP = 8;
+
+/** Kinds of records. */
+export const RecordKind = {
+  /** Fills the end of the ring; its length is what follows its first 8 bytes. */
+  pad: 0,
+  /** A request; `extra` is its timeout in ms, 0 for none. */
+  request: 1,
+  /** The answer to the request with the same correlation id. */
+  response: 2,
+  /** A message that has no answer. */
+  message: 3,
+  /** The request with this correlation id is no longer waited for. */
+  cancel: 4,
+  /** A further piece of the message before. */
+  piece: 5,
+  /** Gives the method id `method` the name in the payload. */
+  define: 6,
+  /** Gives the peer's function `extra` back; `correlation` is how often it was received. */
+  release: 7,
+} as const;
+
+/** Flags of records. */
+export const RecordFlag = {
+  /** Further pieces follow. */
+  more: 1,
+  /** There is no payload: not the same as an empty one. */
+  nothing: 2,
+  /** A response that is an error; the payload describes it. */
+  error: 4,
+} as const;
+
+/** Bytes that a record takes in a ring. */
+export function recordBytes(payload: number): number {
+  return (RECORD_HEADER + payload + 7) & ~7;
+}
+
+/**
+ * Checks where an end of a ring begins, and returns it: from a position that is no
+ * multiple of 8 a header could cross the ring's end.
+ */
+export function checkAligned(position: number): number {
+  if ((position & 7) === 0) return position;
+  throw new CorruptSegmentError(`a ring's position is ${position >>> 0}, no multiple of 8`);
+}
+
+/**
+ * The largest payload of one record: a quarter of the ring, so that both sides
+ * work at the same time while a large message passes in pieces.
+ */
+export function maxPayload(capacity: number): number {
+  return capacity / 4 - RECORD_HEADER;
+}
