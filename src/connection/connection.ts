@@ -1,0 +1,646 @@
+/**
+ * A connection: requests, answers and messages between two partners, over two
+ * rings in one segment.
+ *
+ * Guarantees: messages arrive in the order they were sent; an answer reaches the
+ * call it belongs to or nobody; a peer's death or close rejects what waits with
+ * {@linkcode PeerGoneError}; garbage from the peer ends the connection and nothing
+ * else. Who is connected with whom is the patterns' business.
+ *
+ * @module
+ */
+import {
+  ClosedError,
+  CorruptSegmentError,
+  DeadlockError,
+  MessageTooLargeError,
+  PeerGoneError,
+  TimeoutError,
+} from "../errors.ts";
+import type { GoneReason } from "../errors.ts";
+import { ConnectionLayout, Header, Side, SideState } from "../memory/layout.ts";
+import { MAX_CAPACITY, MIN_CAPACITY } from "../memory/layout.ts";
+import type { Segment } from "../memory/segment.ts";
+import type { Timer } from "../platform/binding.ts";
+import { RingConsumer } from "../ring/consumer.ts";
+import { RingProducer } from "../ring/producer.ts";
+import { RECORD_HEADER, RecordFlag, RecordKind } from "../ring/record.ts";
+import { Polled } from "../wake/reactor.ts";
+import type { Reactor, Source } from "../wake/reactor.ts";
+import type { Peer, Realm } from "../wake/realm.ts";
+import { Assembly } from "./assembly.ts";
+import { CallTable } from "./calls.ts";
+import type { Waiter } from "./calls.ts";
+import { AsyncWaiter, BlockingWaiter } from "./waiters.ts";
+import type { CallOptions, ConnectionHandler } from "./handler.ts";
+import { checkPayload } from "./options.ts";
+import type { ConnectionLimits } from "./options.ts";
+import { IncomingCall } from "./incoming.ts";
+import type { Responder } from "./incoming.ts";
+import { Outbox } from "./outbox.ts";
+import { newStatistics } from "./statistics.ts";
+import type { Statistics } from "./statistics.ts";
+
+/** Records handled in one poll, so that one connection doesn't hold up the others. */
+const RECORDS_PER_POLL = 512;
+
+type Bytes = Uint8Array<ArrayBuffer>;
+
+/** See the module. */
+export class Connection implements Source, Responder {
+  /** The name it was made under, for messages. */
+  readonly name: string;
+  /** Counters of this side. */
+  readonly statistics: Statistics = newStatistics();
+
+  readonly #realm: Realm;
+  readonly #reactor: Reactor;
+  readonly #segment: Segment;
+  readonly #handler: ConnectionHandler;
+  readonly #limits: ConnectionLimits;
+  readonly #peer: Peer;
+  readonly #peerSource: number;
+  readonly #peerState: number;
+  readonly #ownState: number;
+  readonly #index: number;
+  readonly #producer: RingProducer;
+  readonly #consumer: RingConsumer;
+  readonly #outbox: Outbox;
+  readonly #calls = new CallTable();
+  /** Requests of the peer that are being worked on, by correlation id. */
+  readonly #incoming = new Map<number, IncomingCall>();
+  readonly #onDeath = (): void => this.#endDied();
+  readonly #onSettled = (): void => this.#reactor.unexpect();
+  #assembly: Assembly | undefined;
+  #timer: Timer | undefined;
+  #timerAt = Infinity;
+  #writable: PromiseWithResolvers<void> | undefined;
+  #state: "open" | "closed" | "gone" = "open";
+  /** The peer's node is dead, but what it wrote before isn't read yet. */
+  #died = false;
+  #reason: GoneReason = "closed";
+
+  /**
+   * `side` is ours. Both sides of the segment name their node and source; the
+   * peer's node was acquired for this connection, which gives it back, also when
+   * {@linkcode CorruptSegmentError} is thrown because what the peer wrote makes no sense.
+   */
+  constructor(
+    realm: Realm,
+    segment: Segment,
+    side: "a" | "b",
+    name: string,
+    index: number,
+    peer: Peer,
+    handler: ConnectionHandler,
+    limits: ConnectionLimits,
+  ) {
+    this.name = name;
+    this.#realm = realm;
+    this.#reactor = realm.reactor;
+    this.#segment = segment;
+    this.#handler = handler;
+    this.#limits = limits;
+    this.#peer = peer;
+    this.#index = index;
+    const other = side === "a" ? "b" : "a";
+    this.#ownState = (ConnectionLayout[side] + Side.state) >> 2;
+    this.#peerState = (ConnectionLayout[other] + Side.state) >> 2;
+    this.#peerSource = segment.u32(ConnectionLayout[other] + Side.source);
+    try {
+      [this.#producer, this.#consumer] = ringEnds(segment, side);
+    } catch (error) {
+      realm.reactor.remove(index);
+      realm.releasePeer(peer);
+      segment.close();
+      throw error;
+    }
+    this.#consumer.borrow = limits.borrow;
+    this.#outbox = new Outbox(this.#producer, limits.sendQueueBytes);
+    peer.onDeath.add(this.#onDeath);
+    realm.reactor.attach(index, this);
+  }
+
+  /** Is the peer there? */
+  get isOpen(): boolean {
+    return this.#state === "open";
+  }
+
+  /** Id of the peer's node. */
+  get peerId(): string {
+    return this.#peer.id;
+  }
+
+  /** Bytes that wait to be sent. */
+  get queuedBytes(): number {
+    return this.#outbox.queuedBytes;
+  }
+
+  /** Messages that wait to be sent. */
+  get queuedMessages(): number {
+    return this.#outbox.length;
+  }
+
+  /** Calls that wait for an answer. */
+  get pendingCalls(): number {
+    return this.#calls.waiting;
+  }
+
+  /** How often the ring was full. */
+  get waits(): number {
+    return this.#outbox.waits;
+  }
+
+  /** Resolves when nothing waits to be sent; rejects when the peer is gone. */
+  get writable(): Promise<void> {
+    if (this.#state !== "open") return Promise.reject(this.#goneError());
+    if (this.#outbox.isEmpty) return Promise.resolve();
+    if (this.#writable === undefined) {
+      this.#writable = Promise.withResolvers();
+      this.#reactor.ref();
+    }
+    return this.#writable.promise;
+  }
+
+  // ------------------------------------------------------------------ sending
+
+  /** Sends a message; false if it waits for room. */
+  send(method: number, payload: Uint8Array | undefined): boolean {
+    this.#checkSend(payload);
+    return this.#post(RecordKind.message, 0, method, 0, 0, payload, false);
+  }
+
+  /** Gives a method id its name; precedes its first use. */
+  define(method: number, name: Uint8Array): void {
+    this.#checkOpen();
+    this.#post(RecordKind.define, 0, method, 0, 0, name, true);
+  }
+
+  /** Gives a function of the peer back that was received `count` times. */
+  release(id: number, count: number): void {
+    if (this.#state !== "open") return;
+    this.#tell(RecordKind.release, 0, count, id, undefined);
+  }
+
+  /** Sends a request and returns its answer. */
+  request(
+    method: number,
+    payload: Uint8Array | undefined,
+    options: CallOptions,
+  ): Promise<Bytes | undefined> {
+    return new Promise((resolve, reject) => {
+      this.#checkSend(payload);
+      const { timeout, signal } = options;
+      signal?.throwIfAborted();
+      this.#startCall(
+        method,
+        payload,
+        signal,
+        new AsyncWaiter(this.#onSettled, timeout, resolve, reject),
+      );
+    });
+  }
+
+  #startCall(
+    method: number,
+    payload: Uint8Array | undefined,
+    signal: AbortSignal | undefined,
+    waiter: AsyncWaiter,
+  ): void {
+    const { timeout } = waiter;
+    const deadline = timeout === Infinity ? Infinity : performance.now() + timeout;
+    const id = this.#calls.add(waiter, deadline);
+    this.#reactor.expect();
+    try {
+      this.#postRequest(id, method, payload, timeout);
+    } catch (error) {
+      if (this.#calls.answer(id) != null) this.#onSettled();
+      throw error;
+    }
+    if (deadline < this.#timerAt) this.#startTimer(deadline);
+    if (signal !== undefined) waiter.listen(signal, () => this.#giveUp(id, () => signal.reason));
+    this.#reactor.heat(this.#index);
+  }
+
+  #postRequest(id: number, method: number, payload: Uint8Array | undefined, timeout: number): void {
+    const millis = timeout === Infinity ? 0 : Math.min(Math.ceil(timeout), 0xffff_ffff) || 1;
+    this.#post(RecordKind.request, 0, method, id, millis, payload, false);
+  }
+
+  /** Ends waiting for a call, and tells the peer so. */
+  #giveUp(id: number, reason: (waiter: Waiter) => unknown): void {
+    const waiter = this.#calls.abandon(id);
+    if (waiter === undefined) return;
+    this.#tell(RecordKind.cancel, 0, id, 0, undefined);
+    waiter.reject(reason(waiter));
+  }
+
+  /**
+   * Sends a request and blocks the thread until its answer is there. What arrives
+   * meanwhile on this connection is handled, so the peer can call back.
+   */
+  requestSync(
+    method: number,
+    payload: Uint8Array | undefined,
+    timeout: number,
+  ): Bytes | undefined {
+    this.#checkSend(payload);
+    const waiter = new BlockingWaiter(timeout);
+    const id = this.#calls.add(waiter, Infinity);
+    try {
+      this.#postRequest(id, method, payload, timeout);
+    } catch (error) {
+      this.#calls.answer(id);
+      throw error;
+    }
+    this.#block(id, waiter, timeout);
+    if (waiter.failed) throw waiter.reason;
+    return waiter.payload;
+  }
+
+  #block(id: number, waiter: BlockingWaiter, timeout: number): void {
+    const isDone = (): boolean => waiter.done;
+    if (this.#peer.id === this.#realm.id) {
+      // The answer can only come from this thread: give the other end its turn.
+      if (this.#reactor.runUntilIdle(isDone)) return;
+      this.#calls.abandon(id);
+      throw new DeadlockError(this.name);
+    }
+    if (this.#reactor.block(this.#index, isDone, timeout)) return;
+    this.statistics.timeouts++;
+    const what = `the blocking request on "${this.name}"`;
+    this.#giveUp(id, () => new TimeoutError(what, timeout));
+  }
+
+  /** Answers a request. Used by {@linkcode IncomingCall}. */
+  respond(correlation: number, payload: Uint8Array | undefined, flags: number): void {
+    if (this.#state !== "open") return;
+    if (this.#incoming.size > 0) this.#incoming.delete(correlation);
+    const size = payload?.length ?? 0;
+    const { maxMessageBytes } = this.#limits;
+    if (size > maxMessageBytes && isUsers(RecordKind.response, flags)) {
+      const error = new MessageTooLargeError(size, maxMessageBytes, "the side that answers");
+      const description = this.#handler.encodeError(error);
+      this.#tell(RecordKind.response, RecordFlag.error, correlation, 0, description);
+    } else {
+      this.#tell(RecordKind.response, flags, correlation, 0, payload);
+    }
+  }
+
+  /** Posts what no caller waits for: if it ends the connection, that is told in another way. */
+  #tell(
+    kind: number,
+    flags: number,
+    correlation: number,
+    extra: number,
+    payload: Uint8Array | undefined,
+  ): void {
+    try {
+      this.#post(kind, flags, 0, correlation, extra, payload, true);
+    } catch (error) {
+      if (this.#state === "open") throw error;
+    }
+  }
+
+  #post(
+    kind: number,
+    flags: number,
+    method: number,
+    correlation: number,
+    extra: number,
+    payload: Uint8Array | undefined,
+    mayOverflow: boolean,
+  ): boolean {
+    const given = payload === undefined ? flags | RecordFlag.nothing : flags;
+    let sent = false;
+    try {
+      sent = this.#outbox.post(kind, given, method, correlation, extra, payload, mayOverflow);
+    } catch (error) {
+      if (!(error instanceof CorruptSegmentError)) {
+        this.statistics.overflows++;
+        throw error;
+      }
+      this.#end("corrupt", error);
+      throw this.#goneError();
+    }
+    if (kind <= RecordKind.message) {
+      this.statistics.messagesSent++;
+      if (payload !== undefined) this.statistics.bytesSent += payload.length;
+    }
+    if (!sent) this.#reactor.heat(this.#index);
+    if (this.#producer.takeConsumerWaiting()) this.#ringPeer();
+    return sent;
+  }
+
+  #ringPeer(): void {
+    this.#reactor.ring(this.#peer.segment, this.#peerSource);
+  }
+
+  #checkOpen(): void {
+    if (this.#state !== "open") throw this.#goneError();
+  }
+
+  #checkSend(payload: Uint8Array | undefined): void {
+    if (this.#state !== "open" || this.#died) throw this.#goneError();
+    checkPayload(payload, this.#limits.maxMessageBytes);
+  }
+
+  #goneError(): Error {
+    return this.#state === "closed"
+      ? new ClosedError(`the connection on "${this.name}"`)
+      : new PeerGoneError(this.name, this.#reason);
+  }
+
+  // ---------------------------------------------------------------- receiving
+
+  /** See {@linkcode Source}. */
+  poll(): Polled {
+    if (this.#state !== "open") return Polled.nothing;
+    try {
+      const flushed = this.#isSending() ? this.#flush() : Polled.nothing;
+      const received = this.#receive();
+      return received > flushed ? received : flushed;
+    } catch (error) {
+      if (!(error instanceof CorruptSegmentError)) throw error;
+      this.#end("corrupt", error);
+      return Polled.resolved;
+    }
+  }
+
+  /** Does something wait for room in the ring? */
+  #isSending(): boolean {
+    return this.#writable !== undefined || !this.#outbox.isEmpty;
+  }
+
+  #flush(): Polled {
+    const wrote = this.#outbox.flush();
+    if (wrote && this.#producer.takeConsumerWaiting()) this.#ringPeer();
+    // Half of the ring: whoever goes on sending then writes more than one message.
+    if (this.#writable !== undefined && this.#outbox.isEmpty && this.#producer.isHalfFree()) {
+      this.#settleWritable()!.resolve();
+      return Polled.resolved;
+    }
+    return wrote ? Polled.done : Polled.nothing;
+  }
+
+  #settleWritable(): PromiseWithResolvers<void> | undefined {
+    const writable = this.#writable;
+    if (writable !== undefined) this.#reactor.unref();
+    this.#writable = undefined;
+    return writable;
+  }
+
+  #receive(): Polled {
+    const consumer = this.#consumer;
+    if (!consumer.next()) return this.#peerClosed() ? this.#endClosed() : Polled.nothing;
+    let result: Polled = Polled.done;
+    let records = 0;
+    do {
+      if (!this.#dispatch(consumer)) result = Polled.resolved;
+      if (this.#state !== "open") return Polled.resolved;
+    } while (++records < RECORDS_PER_POLL && consumer.next());
+    if (consumer.takeProducerWaiting()) this.#ringPeer();
+    return result;
+  }
+
+  #peerClosed(): boolean {
+    return this.#segment.words[this.#peerState] !== SideState.open;
+  }
+
+  /** What the peer wrote before it closed was written before the state we saw. */
+  #endClosed(): Polled {
+    if (this.#consumer.hasMore()) return Polled.done;
+    this.#end("closed");
+    return Polled.resolved;
+  }
+
+  /** Handles a record; true if nothing of it goes on in promises. */
+  #dispatch(record: RingConsumer): boolean {
+    const { kind, flags } = record;
+    if ((flags & RecordFlag.more) !== 0 || kind === RecordKind.piece) return this.#assemble(record);
+    if (record.length > this.#limits.maxMessageBytes && isUsers(kind, flags)) {
+      return this.#refuse(kind, record.correlation, record.length);
+    }
+    const payload = (flags & RecordFlag.nothing) === 0 ? record.take() : undefined;
+    return this.#handle(kind, flags, record.method, record.correlation, record.extra, payload);
+  }
+
+  #assemble(record: RingConsumer): boolean {
+    if (record.kind !== RecordKind.piece) {
+      const { kind, flags, method, correlation, extra } = record;
+      this.#assembly = new Assembly({ kind, flags, method, correlation, extra });
+    }
+    const assembly = this.#assembly;
+    if (assembly === undefined) throw new CorruptSegmentError("a piece of no message");
+    assembly.add(record.take(), this.#limits.maxMessageBytes);
+    if ((record.flags & RecordFlag.more) !== 0) return true;
+    this.#assembly = undefined;
+    const { kind, flags, method, correlation, extra } = assembly.beginning;
+    if (assembly.isTooLarge) return this.#refuse(kind, correlation, assembly.size);
+    return this.#handle(kind, flags, method, correlation, extra, assembly.join());
+  }
+
+  #refuse(kind: number, correlation: number, size: number): boolean {
+    const error = new MessageTooLargeError(
+      size,
+      this.#limits.maxMessageBytes,
+      "the side that receives",
+    );
+    if (kind === RecordKind.request) {
+      this.respond(correlation, this.#handler.encodeError(error), RecordFlag.error);
+    } else if (kind === RecordKind.response) {
+      this.#calls.answer(correlation)?.reject(error);
+    } else {
+      this.statistics.dropped++;
+      this.#handler.onPeerError(error);
+    }
+    return false;
+  }
+
+  #handle(
+    kind: number,
+    flags: number,
+    method: number,
+    correlation: number,
+    extra: number,
+    payload: Bytes | undefined,
+  ): boolean {
+    if (kind <= RecordKind.message) {
+      this.statistics.messagesReceived++;
+      if (payload !== undefined) this.statistics.bytesReceived += payload.length;
+    }
+    switch (kind) {
+      case RecordKind.request:
+        return this.#onRequest(method, correlation, extra, payload);
+      case RecordKind.response:
+        return this.#onResponse(flags, correlation, payload);
+      case RecordKind.message:
+        this.#handler.onMessage(method, payload);
+        return false;
+      case RecordKind.cancel:
+        this.#incoming.get(correlation)?.abort();
+        return false;
+      case RecordKind.define:
+        this.#handler.onDefine?.(method, payload ?? new Uint8Array(0));
+        return true;
+      case RecordKind.release:
+        this.#handler.onRelease?.(extra, correlation);
+        return true;
+      default:
+        throw new CorruptSegmentError(`a record of the unknown kind ${kind}`);
+    }
+  }
+
+  #onRequest(
+    method: number,
+    correlation: number,
+    timeout: number,
+    payload: Bytes | undefined,
+  ): boolean {
+    const call = new IncomingCall(this, correlation, method, timeout, this.#reactor.now());
+    if (this.#handler.onRequest(call, payload)) return true;
+    if (!call.isAnswered) this.#incoming.set(correlation, call);
+    return false;
+  }
+
+  #onResponse(flags: number, correlation: number, payload: Bytes | undefined): boolean {
+    const waiter = this.#calls.answer(correlation);
+    if (waiter === undefined) {
+      throw new CorruptSegmentError(`an answer to the call ${correlation}, which nobody made`);
+    }
+    if (waiter === null) return true;
+    if ((flags & RecordFlag.error) !== 0) waiter.reject(this.#handler.decodeError(payload));
+    else waiter.resolve(payload);
+    return waiter instanceof BlockingWaiter;
+  }
+
+  /** See {@linkcode Source}. */
+  arm(): boolean {
+    if (this.#state !== "open") return true;
+    this.#consumer.release();
+    if (this.#consumer.takeProducerWaiting()) this.#ringPeer();
+    this.#consumer.setWaiting();
+    if (this.#isSending()) {
+      this.#producer.setWaiting();
+      if (this.#canFlush()) return false;
+    }
+    return !this.#consumer.hasMore() && !this.#peerClosed();
+  }
+
+  #canFlush(): boolean {
+    try {
+      return this.#outbox.isEmpty ? this.#producer.isHalfFree() : this.#outbox.canFlush();
+    } catch {
+      return true; // The poll that follows meets the same error and handles it.
+    }
+  }
+
+  // ----------------------------------------------------------------- deadlines
+
+  #startTimer(deadline: number): void {
+    if (this.#timer !== undefined) this.#reactor.stopTimer(this.#timer);
+    this.#timerAt = deadline;
+    const delay = Math.min(Math.max(0, deadline - performance.now()), 0x7fff_ffff);
+    this.#timer = this.#reactor.startTimer(() => this.#onTimer(), delay);
+  }
+
+  #onTimer(): void {
+    this.#timer = undefined;
+    this.#timerAt = Infinity;
+    if (this.#state !== "open") return;
+    // An answer that is there already came in time.
+    this.poll();
+    const { ids, next } = this.#calls.expired(performance.now());
+    for (const id of ids) {
+      this.statistics.timeouts++;
+      this.#giveUp(
+        id,
+        (waiter) => new TimeoutError(`the request on "${this.name}"`, waiter.timeout),
+      );
+    }
+    if (next < Infinity && this.#state === "open") this.#startTimer(next);
+  }
+
+  // ------------------------------------------------------------------- the end
+
+  /** Resolves when all that waits to be sent is in the ring, or after `timeout` ms. */
+  async drained(timeout: number): Promise<void> {
+    if (this.#state !== "open" || this.#outbox.isEmpty) return;
+    const over = Promise.withResolvers<void>();
+    const timer = this.#reactor.startTimer(() => over.resolve(), timeout);
+    this.#reactor.ref();
+    await Promise.race([this.writable.catch(() => {}), over.promise]);
+    this.#reactor.unref();
+    this.#reactor.stopTimer(timer);
+  }
+
+  /** Closes this side: calls that wait are rejected, the peer is told. */
+  close(): void {
+    if (this.#state !== "open") return;
+    this.#end("closed", undefined, true);
+  }
+
+  /** Its death may be noticed before its last messages, and that it closed, are. */
+  #endDied(): void {
+    this.#died = true;
+    this.#reason = "died";
+    // A ring full of records takes so many polls. Garbage could go on for ever.
+    const { capacity } = this.#producer;
+    for (let polls = 2 + capacity / RECORD_HEADER / RECORDS_PER_POLL; polls > 0; polls--) {
+      if (this.poll() === Polled.nothing) break;
+    }
+    this.#end("died");
+  }
+
+  #end(reason: GoneReason, cause?: unknown, byUs = false): void {
+    if (this.#state !== "open") return;
+    this.#state = byUs ? "closed" : "gone";
+    this.#reason = reason;
+    Atomics.store(this.#segment.words, this.#ownState, SideState.closed);
+    if (reason !== "died") this.#ringPeer();
+    this.statistics.dropped += this.#outbox.discard();
+    if (this.#timer !== undefined) this.#reactor.stopTimer(this.#timer);
+    this.#reactor.remove(this.#index);
+    this.#peer.onDeath.delete(this.#onDeath);
+    this.#realm.releasePeer(this.#peer);
+    this.#segment.close();
+    for (const waiter of this.#calls.drain()) waiter.reject(this.#goneError());
+    const writable = this.#settleWritable();
+    writable?.promise.catch(() => {});
+    writable?.reject(this.#goneError());
+    for (const call of this.#incoming.values()) call.abort(this.#goneError());
+    this.#incoming.clear();
+    if (!byUs) this.#handler.onGone(reason, cause);
+  }
+}
+
+/** Is it a user's message, and not the protocol's own? Its size is then limited. */
+function isUsers(kind: number, flags: number): boolean {
+  return kind <= RecordKind.message && (flags & RecordFlag.error) === 0;
+}
+
+/** Our ends of the two rings. */
+function ringEnds(segment: Segment, side: "a" | "b"): [RingProducer, RingConsumer] {
+  const capacity = checkedCapacity(segment);
+  const { ringAB, ringBA, data } = ConnectionLayout;
+  const out = side === "a" ? ringAB : ringBA;
+  const into = side === "a" ? ringBA : ringAB;
+  const dataOf = (ring: number): number => ring === ringAB ? data : data + capacity;
+  return [
+    new RingProducer(segment, out, dataOf(out), capacity),
+    new RingConsumer(segment, into, dataOf(into), capacity),
+  ];
+}
+
+/** The capacity that a segment claims, if its size agrees. */
+function checkedCapacity(segment: Segment): number {
+  const capacity = segment.u32(Header.capacity);
+  const powerOfTwo = capacity >= MIN_CAPACITY && capacity <= MAX_CAPACITY &&
+    (capacity & (capacity - 1)) === 0;
+  if (!powerOfTwo || segment.bytes.length !== ConnectionLayout.data + 2 * capacity) {
+    throw new CorruptSegmentError(
+      `${segment.path} claims rings of ${capacity} bytes in ${segment.bytes.length}`,
+    );
+  }
+  return capacity;
+}

@@ -1,0 +1,37 @@
+/**
+ * What a pattern gives to a connection, and what it asks of it.
+ *
+ * @module
+ */
+import type { GoneReason } from "../errors.ts";
+import type { IncomingCall } from "./incoming.ts";
+
+type Bytes = Uint8Array<ArrayBuffer>;
+
+/** What a pattern does with what arrives. */
+export interface ConnectionHandler {
+  /** A request. Returns true if it was answered before this returns. */
+  onRequest(call: IncomingCall, payload: Bytes | undefined): boolean;
+  /** A message without answer. */
+  onMessage(method: number, payload: Bytes | undefined): void;
+  /** The peer gives a method id its name. */
+  onDefine?(method: number, name: Bytes): void;
+  /** The peer gives a function of ours back that it received `count` times. */
+  onRelease?(id: number, count: number): void;
+  /** The error that an error answer describes. */
+  decodeError(payload: Bytes | undefined): unknown;
+  /** The payload that describes an error to the peer. */
+  encodeError(error: unknown): Bytes;
+  /** The peer is gone; what waited was rejected before. */
+  onGone(reason: GoneReason, cause: unknown): void;
+  /** The peer did something wrong and doesn't wait to hear of it. */
+  onPeerError(error: unknown): void;
+}
+
+/** How to make a call. */
+export interface CallOptions {
+  /** Milliseconds to wait for the answer; `Infinity` waits for ever. */
+  readonly timeout: number;
+  /** Gives the call up. */
+  readonly signal?: AbortSignal | undefined;
+}

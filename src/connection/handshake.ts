@@ -1,0 +1,235 @@
+/**
+ * How two sides come to share a connection. One makes the segment, writes itself
+ * in as side a, and publishes it as a file: an invitation. Another opens it,
+ * writes itself in as side b, and rings. Which file, and who may answer it, is the
+ * patterns' business.
+ *
+ * @module
+ */
+import { CapacityMismatchError, CodecMismatchError, ConnectionLimitError } from "../errors.ts";
+import { ArgumentError, CorruptSegmentError } from "../errors.ts";
+import type { CausewayError } from "../errors.ts";
+import {
+  ConnectionLayout,
+  connectionPages,
+  Header,
+  Kind,
+  MAX_CAPACITY,
+  MIN_CAPACITY,
+  Refusal,
+  Side,
+  SideState,
+} from "../memory/layout.ts";
+import { readNodeId, writeNodeId } from "../memory/names.ts";
+import { Segment, writeText } from "../memory/segment.ts";
+import { show } from "./options.ts";
+import { Polled } from "../wake/reactor.ts";
+import type { Source } from "../wake/reactor.ts";
+import type { Realm } from "../wake/realm.ts";
+
+/** What an invitation offers. */
+export interface Offer {
+  /** The name under which partners meet. */
+  readonly name: string;
+  /** Data bytes of each ring. */
+  readonly capacity: number;
+  /** {@linkcode codecId} of the codec, 0 for raw bytes. */
+  readonly codec: number;
+}
+
+let count = 0;
+
+/** An invitation that this realm published and that nobody has answered yet. */
+export class Invitation implements Source {
+  readonly #realm: Realm;
+  readonly #segment: Segment;
+  readonly #path: string;
+  readonly #index: number;
+  readonly #onAnswer: (invitation: Invitation) => void;
+  readonly #look = (): void => this.#realm.reactor.heat(this.#index);
+  #open = true;
+
+  private constructor(
+    realm: Realm,
+    segment: Segment,
+    path: string,
+    index: number,
+    onAnswer: (invitation: Invitation) => void,
+  ) {
+    this.#realm = realm;
+    this.#segment = segment;
+    this.#path = path;
+    this.#index = index;
+    this.#onAnswer = onAnswer;
+    realm.onDeathHint.add(this.#look);
+  }
+
+  /** Makes and publishes an invitation in a folder of the runtime directory. */
+  static publish(
+    realm: Realm,
+    folder: string[],
+    offer: Offer,
+    onAnswer: (invitation: Invitation) => void,
+  ): Invitation {
+    const index = realm.reactor.reserve();
+    try {
+      return realm.directory.within(folder, (path) => {
+        const file = `${path}/${INVITATION}${index}-${++count}-${realm.id}`;
+        const segment = prepare(realm, file, index, offer);
+        if (segment === undefined) return "gone";
+        const invitation = new Invitation(realm, segment, file, index, onAnswer);
+        realm.reactor.attach(index, invitation);
+        return invitation;
+      });
+    } catch (error) {
+      realm.reactor.remove(index);
+      realm.directory.prune(folder);
+      throw error;
+    }
+  }
+
+  /** Index of the source, for blocking until it is answered. */
+  get index(): number {
+    return this.#index;
+  }
+
+  /** See {@linkcode Source}. */
+  poll(): Polled {
+    if (!this.#open || this.#state() === SideState.absent) return Polled.nothing;
+    this.#settle();
+    this.#onAnswer(this);
+    return Polled.resolved;
+  }
+
+  /** See {@linkcode Source}: who answers rings without being asked. */
+  arm(): boolean {
+    return !this.#open || this.#state() === SideState.absent;
+  }
+
+  #state(): number {
+    return this.#segment.u32(ConnectionLayout.b + Side.state);
+  }
+
+  #settle(): void {
+    this.#open = false;
+    this.#realm.onDeathHint.delete(this.#look);
+  }
+
+  /** Why it was refused, or `undefined` if it was accepted. */
+  refusal(name: string, offer: Offer): CausewayError | undefined {
+    if (this.#state() !== SideState.refused) return undefined;
+    const value = this.#segment.u32(ConnectionLayout.b + Side.value);
+    switch (this.#segment.u32(ConnectionLayout.b + Side.refusal)) {
+      case Refusal.connectionLimit:
+        return new ConnectionLimitError(name, value);
+      case Refusal.codec:
+        return new CodecMismatchError(name, codecName(offer.codec), codecName(value));
+      case Refusal.capacity:
+        return new CapacityMismatchError(name, offer.capacity, value);
+      default:
+        return new CorruptSegmentError("a refusal without a known reason");
+    }
+  }
+
+  /** Hands the segment and its source index over to a connection. */
+  accept(): { segment: Segment; index: number; path: string } {
+    return { segment: this.#segment, index: this.#index, path: this.#path };
+  }
+
+  /** Takes the invitation back. */
+  withdraw(): void {
+    this.#settle();
+    this.#realm.directory.removeFile(this.#path);
+    this.#realm.reactor.remove(this.#index);
+    this.#segment.close();
+  }
+}
+
+/** What the names of invitations begin with; they end with the id of their node. */
+export const INVITATION = "join-";
+/** The same for a file that isn't complete. */
+const UNPUBLISHED = "new-";
+
+function prepare(realm: Realm, file: string, index: number, offer: Offer): Segment | undefined {
+  const { binding, directory } = realm;
+  const slash = file.lastIndexOf("/") + 1;
+  const draft = `${file.slice(0, slash)}${UNPUBLISHED}${file.slice(slash)}`;
+  const segment = Segment.create(binding, draft, {
+    kind: Kind.connection,
+    pages: connectionPages(offer.capacity),
+    creator: realm.id,
+    capacity: offer.capacity,
+    codec: offer.codec,
+  });
+  if (segment === undefined) return undefined;
+  writeText(segment, ConnectionLayout.name, ConnectionLayout.nameBytes, offer.name);
+  writeSide(segment, "a", realm.id, index);
+  segment.releaseFile();
+  if (directory.rename(draft, file)) return segment;
+  segment.close();
+  return undefined;
+}
+
+/** Writes a side in; its state comes last, because it makes the rest valid. */
+export function writeSide(segment: Segment, side: "a" | "b", node: string, source: number): void {
+  const at = ConnectionLayout[side];
+  writeNodeId(segment.bytes, at + Side.node, node);
+  segment.setU32(at + Side.source, source);
+  segment.setU32(at + Side.state, SideState.open);
+}
+
+/** What a side says of itself. */
+export function readSide(segment: Segment, side: "a" | "b"): {
+  node: string;
+  source: number;
+  state: number;
+} {
+  const at = ConnectionLayout[side];
+  return {
+    state: segment.u32(at + Side.state),
+    node: readNodeId(segment.bytes, at + Side.node),
+    source: segment.u32(at + Side.source),
+  };
+}
+
+/** Answers an invitation with a reason why not. */
+export function writeRefusal(segment: Segment, reason: number, value: number): void {
+  const at = ConnectionLayout.b;
+  segment.setU32(at + Side.refusal, reason);
+  segment.setU32(at + Side.value, value);
+  segment.setU32(at + Side.state, SideState.refused);
+}
+
+/** The capacity of the rings that a segment was made with. */
+export function offeredCapacity(segment: Segment): number {
+  return segment.u32(Header.capacity);
+}
+
+/** Checks a capacity given by a user. */
+export function checkCapacity(capacity: number): number {
+  const valid = Number.isInteger(capacity) && capacity >= MIN_CAPACITY &&
+    capacity <= MAX_CAPACITY && (capacity & (capacity - 1)) === 0;
+  if (!valid) {
+    throw new ArgumentError(
+      `the capacity of a ring is a power of two from ${MIN_CAPACITY} to ${MAX_CAPACITY} bytes, ` +
+        `got ${show(capacity)}`,
+    );
+  }
+  return capacity;
+}
+
+const CODECS = ["bytes", "json", "messagepack"];
+
+/** A number that stands for a codec in shared memory: FNV-1a of its name; 0 for bytes. */
+export function codecId(name: string): number {
+  if (name === "bytes") return 0;
+  let hash = 0x811c9dc5;
+  for (let i = 0; i < name.length; i++) {
+    hash = Math.imul(hash ^ name.charCodeAt(i), 0x01000193) >>> 0;
+  }
+  return hash;
+}
+
+function codecName(id: number): string {
+  return CODECS.find((name) => codecId(name) === id) ?? `#${id.toString(16)}`;
+}

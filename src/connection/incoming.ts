@@ -1,0 +1,83 @@
+/**
+ * A request of the peer while it is worked on.
+ *
+ * @module
+ */
+import { RecordFlag } from "../ring/record.ts";
+
+/** Where answers go. */
+export interface Responder {
+  /** Sends the answer to a request. */
+  respond(correlation: number, payload: Uint8Array | undefined, flags: number): void;
+}
+
+/** See the module. */
+export class IncomingCall {
+  /** Method id of the request. */
+  readonly method: number;
+  /** Milliseconds the caller waits from when it called; 0: for ever. */
+  readonly timeout: number;
+  readonly #responder: Responder;
+  readonly #correlation: number;
+  readonly #received: number;
+  #controller: AbortController | undefined;
+  #abortReason: unknown;
+  #aborted = false;
+  #answered = false;
+
+  constructor(
+    responder: Responder,
+    correlation: number,
+    method: number,
+    timeout: number,
+    received: number,
+  ) {
+    this.#responder = responder;
+    this.#received = received;
+    this.#correlation = correlation;
+    this.method = method;
+    this.timeout = timeout;
+  }
+
+  /** Was it answered? */
+  get isAnswered(): boolean {
+    return this.#answered;
+  }
+
+  /** When the caller stops waiting, in ms of `performance.now()`; `Infinity`: never. */
+  get deadline(): number {
+    return this.timeout === 0 ? Infinity : this.#received + this.timeout;
+  }
+
+  /** Aborted when the caller gives up or is gone. */
+  get signal(): AbortSignal {
+    if (this.#controller === undefined) {
+      this.#controller = new AbortController();
+      if (this.#aborted) this.#controller.abort(this.#abortReason);
+    }
+    return this.#controller.signal;
+  }
+
+  /** The caller doesn't wait any longer. */
+  abort(reason?: unknown): void {
+    this.#aborted = true;
+    this.#abortReason = reason;
+    this.#controller?.abort(reason);
+  }
+
+  /** Answers; `undefined` answers that there is nothing. */
+  reply(payload: Uint8Array | undefined): void {
+    this.#answer(payload, 0);
+  }
+
+  /** Answers with an error, described by `payload`. */
+  fail(payload: Uint8Array): void {
+    this.#answer(payload, RecordFlag.error);
+  }
+
+  #answer(payload: Uint8Array | undefined, flags: number): void {
+    if (this.#answered) return;
+    this.#answered = true;
+    this.#responder.respond(this.#correlation, payload, flags);
+  }
+}

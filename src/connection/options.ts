@@ -1,0 +1,136 @@
+/**
+ * Options that the patterns share, and their checks.
+ *
+ * @module
+ */
+import { ArgumentError, MessageTooLargeError } from "../errors.ts";
+
+/** How to wait. */
+export interface WaitOptions {
+  /** Milliseconds; `Infinity` waits for ever. */
+  timeout?: number;
+  /** Gives up when it is aborted; the promise rejects with its reason. */
+  signal?: AbortSignal;
+}
+
+/** Options of everything that is opened. */
+export interface OpenOptions {
+  /**
+   * The runtime directory in which partners meet: an absolute path. Default:
+   * `CAUSEWAY_DIR`, or a private one of the user.
+   */
+  directory?: string;
+  /** Milliseconds that calls wait for an answer, unless they say otherwise. Default 30,000. */
+  timeout?: number;
+  /** Bytes that may wait to be sent. Default 16 MiB. One message alone may be larger. */
+  sendQueueBytes?: number;
+  /** The largest message, each way, in bytes. Default 1 GiB; at most 2 GiB - 1. */
+  maxMessageBytes?: number;
+  /** Send the stacks of errors to the other side. Default true. */
+  exposeStacks?: boolean;
+  /**
+   * Told of failures that nobody waits for. Default: what a handler of ours throws
+   * is thrown as an uncaught exception; what a peer does wrong (a one-way call of an
+   * unknown method, a message over the limit, garbage) is dropped, because no peer
+   * may end this process.
+   */
+  onError?: (error: unknown) => void;
+}
+
+/** Limits of one side of a connection. */
+export interface ConnectionLimits {
+  /** Bytes that may wait to be sent. */
+  readonly sendQueueBytes: number;
+  /** The largest message, each way. */
+  readonly maxMessageBytes: number;
+  /** Give large one-way messages in place, valid until the handler returns. */
+  readonly borrow: boolean;
+}
+
+const DEFAULT_TIMEOUT = 30_000;
+const DEFAULT_SEND_QUEUE = 16 << 20;
+const DEFAULT_MAX_MESSAGE = 1 << 30;
+const MAX_MESSAGE = 0x7fff_ffff;
+
+/** Checks a timeout given by a user. */
+export function checkTimeout(timeout: number | undefined, fallback = DEFAULT_TIMEOUT): number {
+  if (timeout === undefined) return fallback;
+  if (typeof timeout === "number" && timeout >= 0) return timeout;
+  throw new ArgumentError(
+    `a timeout is a number of milliseconds from 0, or Infinity, got ${show(timeout)}`,
+  );
+}
+
+/** The limits of a connection from a user's options. */
+export function limitsOf(options: OpenOptions, borrow = false): ConnectionLimits {
+  return {
+    sendQueueBytes: checkBytes("sendQueueBytes", options.sendQueueBytes, DEFAULT_SEND_QUEUE),
+    maxMessageBytes: checkBytes("maxMessageBytes", options.maxMessageBytes, DEFAULT_MAX_MESSAGE),
+    borrow,
+  };
+}
+
+function checkBytes(option: string, value: number | undefined, fallback: number): number {
+  if (value === undefined) return fallback;
+  if (Number.isInteger(value) && value >= 0 && value <= MAX_MESSAGE) return value;
+  throw new ArgumentError(
+    `${option} is a whole number from 0 to ${MAX_MESSAGE}, got ${show(value)}`,
+  );
+}
+
+/** Checks a payload that a user gives. */
+export function checkPayload(payload: Uint8Array | undefined, maxMessageBytes: number): void {
+  if (payload === undefined) return;
+  if (!(payload instanceof Uint8Array)) {
+    throw new ArgumentError(
+      `a payload is a Uint8Array or undefined, got ${typeof payload}: encode it first`,
+    );
+  }
+  if (payload.length > maxMessageBytes) {
+    throw new MessageTooLargeError(payload.length, maxMessageBytes, "this side");
+  }
+}
+
+/** What to do with errors that nobody waits for. */
+export function errorSink(
+  onError: ((error: unknown) => void) | undefined,
+): (error: unknown) => void {
+  return onError ?? ((error) =>
+    queueMicrotask(() => {
+      throw error;
+    }));
+}
+
+/** What to do with what a peer did wrong. */
+export function peerErrorSink(
+  onError: ((error: unknown) => void) | undefined,
+): (error: unknown) => void {
+  return onError ?? ((): void => {});
+}
+
+/**
+ * Checks what types can't where there is no type checker: that options are an
+ * object, handlers are functions, and a signal is one.
+ */
+export function checkOptions(options: object): void {
+  if (typeof options !== "object" || options === null) {
+    throw new ArgumentError(`options are an object, got ${show(options)}`);
+  }
+  for (const [key, value] of Object.entries(options)) {
+    if (value === undefined) continue;
+    if (/^on[A-Z]/.test(key) && typeof value !== "function") {
+      throw new ArgumentError(`\`${key}\` is a function, got ${show(value)}`);
+    }
+    if (key === "signal") checkSignal(value);
+  }
+}
+
+function checkSignal(value: unknown): void {
+  if (value instanceof AbortSignal) return;
+  throw new ArgumentError(`\`signal\` is an AbortSignal, got ${show(value)}`);
+}
+
+/** A value as a message shows it: `"5"` isn't `5`. */
+export function show(value: unknown): string {
+  return typeof value === "string" ? JSON.stringify(value) : String(value);
+}
