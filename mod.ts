@@ -1,0 +1,45 @@
+/**
+ * Shared-memory IPC for Deno, Bun and Node.
+ *
+ * Processes of one machine map the same memory and call each other in less than a
+ * microsecond: {@linkcode Channel} connects two partners, {@linkcode serve} and
+ * {@linkcode connect} a server and its clients.
+ *
+ * @example
+ * ```ts
+ * import { connect, serve } from "@causeway/ipc";
+ *
+ * // one process
+ * await using server = await serve("math", { add: (a: number, b: number) => a + b });
+ *
+ * // another one, in another runtime
+ * interface Api {
+ *   add(a: number, b: number): number;
+ * }
+ * await using client = await connect<Api>("math");
+ * console.log(await client.remote.add(1, 2), client.sync.add(3, 4));
+ * ```
+ *
+ * @module
+ */
+export { Channel } from "./src/channel/channel.ts";
+export type { ChannelOptions, ChannelStatistics } from "./src/channel/channel.ts";
+export type { Answer, BytesHandlers, CallContext } from "./src/connection/bytes_handler.ts";
+export type { OpenOptions, WaitOptions } from "./src/connection/options.ts";
+export type { Statistics } from "./src/connection/statistics.ts";
+export { serve } from "./src/rpc/serve.ts";
+export type { ServeOptions } from "./src/rpc/serve.ts";
+export { Client, connect } from "./src/rpc/connect.ts";
+export type { Calls, ConnectOptions } from "./src/rpc/connect.ts";
+export { currentCall } from "./src/rpc/context.ts";
+export { RpcServer } from "./src/rpc/server.ts";
+export type { RpcServerOptions, ServerOptions } from "./src/rpc/server.ts";
+export { RpcClient } from "./src/rpc/client.ts";
+export { BaseClient } from "./src/rpc/base_client.ts";
+export type { ClientOptions } from "./src/rpc/client_core.ts";
+export type { Remote, RemoteOneway, RemoteSync } from "./src/rpc/types.ts";
+export type { Codec, FunctionTable } from "./src/codec/codec.ts";
+export { bytes } from "./src/codec/bytes.ts";
+export { json } from "./src/codec/json.ts";
+export { messagePack } from "./src/codec/messagepack.ts";
+export * from "./src/errors.ts";

@@ -1,0 +1,315 @@
+/**
+ * Channel: two partners, full duplex, raw bytes.
+ *
+ * Both sides make the same call. Messages arrive in the order they were sent;
+ * requests may be answered out of order; a partner that dies is noticed, what
+ * waited for it is rejected, and another can take its place.
+ *
+ * @module
+ */
+import { bytesHandler } from "../connection/bytes_handler.ts";
+import type { BytesHandlers } from "../connection/bytes_handler.ts";
+import { Connection } from "../connection/connection.ts";
+import type { ConnectionHandler } from "../connection/handler.ts";
+import type { ConnectionLimits } from "../connection/options.ts";
+import { checkCapacity } from "../connection/handshake.ts";
+import { Link } from "../connection/link.ts";
+import { checkOptions, checkTimeout, errorSink, limitsOf } from "../connection/options.ts";
+import type { OpenOptions, WaitOptions } from "../connection/options.ts";
+import type { Statistics } from "../connection/statistics.ts";
+import type { GoneReason } from "../errors.ts";
+import { checkName, encodeName } from "../memory/names.ts";
+import { Realm } from "../wake/realm.ts";
+import { Rendezvous } from "./rendezvous.ts";
+import type { Meeting } from "./rendezvous.ts";
+
+/** Options of {@linkcode Channel.open}. */
+export interface ChannelOptions extends OpenOptions, BytesHandlers {
+  /**
+   * Data bytes of each direction's ring: a power of two. Default 256 KiB, or what
+   * the other side chose.
+   */
+  capacity?: number;
+  /** A partner is there. */
+  onConnect?: () => void;
+  /** The partner is gone. */
+  onDisconnect?: (reason: GoneReason) => void;
+  /**
+   * Give `onMessage` large payloads in place, without a copy: they are valid until
+   * the handler returns or makes a blocking request. Default false.
+   */
+  borrow?: boolean;
+}
+
+/** A snapshot of what a channel did. */
+export interface ChannelStatistics extends Readonly<Statistics> {
+  /** Bytes that wait to be sent. */
+  readonly queuedBytes: number;
+  /** Messages that wait to be sent. */
+  readonly queuedMessages: number;
+  /** Messages that had to wait because the ring was full. */
+  readonly waits: number;
+  /** Calls of this side that wait for an answer. */
+  readonly pendingCalls: number;
+}
+
+const DEFAULT_CAPACITY = 256 << 10;
+/** How long closing waits for messages that are queued, in ms. */
+const CLOSE_TIMEOUT = 5000;
+
+/**
+ * One side of a channel.
+ *
+ * @example
+ * ```ts
+ * import { Channel } from "@causeway/ipc";
+ *
+ * await using channel = await Channel.open("prices", {
+ *   onRequest: (question) => question,
+ * });
+ * const answer = await channel.request(new TextEncoder().encode("EURUSD"));
+ * ```
+ */
+export class Channel implements AsyncDisposable {
+  /** The name it was opened with. */
+  readonly name: string;
+  readonly #realm: Realm;
+  readonly #link: Link;
+  readonly #limits: ConnectionLimits;
+  readonly #options: ChannelOptions;
+  readonly #rendezvous: Rendezvous;
+  readonly #handler: ConnectionHandler;
+  readonly #closer: () => void;
+
+  private constructor(
+    name: string,
+    encoded: string,
+    options: ChannelOptions,
+    realm: Realm,
+    closer: () => void,
+  ) {
+    this.name = name;
+    this.#realm = realm;
+    this.#options = options;
+    this.#closer = closer;
+    this.#limits = limitsOf(options, options.borrow === true);
+    this.#link = new Link(realm, `channel "${name}"`, () => "no partner has opened it", {
+      timeout: checkTimeout(options.timeout),
+      sendQueueBytes: this.#limits.sendQueueBytes,
+      maxMessageBytes: this.#limits.maxMessageBytes,
+    });
+    this.#handler = bytesHandler(options, (reason, cause) => this.#onGone(reason, cause));
+    this.#rendezvous = new Rendezvous(
+      realm,
+      name,
+      encoded,
+      {
+        asked: options.capacity,
+        fallback: DEFAULT_CAPACITY,
+      },
+      (meeting) => this.#meet(meeting),
+      () => this.#seekAgain(),
+    );
+    if (options.onRequest !== undefined || options.onMessage !== undefined) this.#link.ref();
+  }
+
+  /**
+   * Opens a channel. The other side makes the same call; who is first doesn't
+   * matter. Returns at once: calls and messages wait for the partner.
+   *
+   * A channel with a handler keeps the process alive until it is closed, one
+   * without doesn't; see {@linkcode Channel.ref}.
+   *
+   * @throws {NameTakenError} Two others are connected under this name.
+   * @throws {CapacityMismatchError} The partner chose another capacity.
+   * @throws {ArgumentError} An option is out of range.
+   */
+  static async open(name: string, options: ChannelOptions = {}): Promise<Channel> {
+    checkOptions(options);
+    const encoded = await encodeName(checkName(name));
+    if (options.capacity !== undefined) checkCapacity(options.capacity);
+    checkTimeout(options.timeout);
+    limitsOf(options);
+    let channel: Channel | undefined;
+    const closer = (): void => {
+      if (channel !== undefined) channel.#closeNow();
+    };
+    const realm = await Realm.acquire(options.directory, closer);
+    try {
+      channel = new Channel(name, encoded, options, realm, closer);
+      channel.#seek();
+      return channel;
+    } catch (error) {
+      if (channel !== undefined) channel.#closeNow();
+      else realm.release(closer);
+      throw error;
+    }
+  }
+
+  /** Is a partner there? */
+  get isConnected(): boolean {
+    return this.#link.connection !== undefined;
+  }
+
+  /** Was it closed? */
+  get isClosed(): boolean {
+    return this.#link.isClosed;
+  }
+
+  /**
+   * Resolves when a partner is there.
+   *
+   * @throws {TimeoutError} Nobody came in time (default: the channel's timeout).
+   */
+  whenConnected(options?: WaitOptions): Promise<void> {
+    return this.#link.whenConnected(options);
+  }
+
+  /**
+   * Sends a request and returns its answer; `undefined` if the partner answered
+   * that there is nothing.
+   *
+   * @throws {TimeoutError} There was no answer in time.
+   * @throws {PeerGoneError} The partner died or closed.
+   * @throws {BackpressureError} Too much waits to be sent.
+   * @throws {MessageTooLargeError} It is over `maxMessageBytes` of either side.
+   */
+  request(payload?: Uint8Array, options?: WaitOptions): Promise<Uint8Array | undefined> {
+    return this.#link.request(noMethod, payload, options);
+  }
+
+  /**
+   * The same, blocking the thread. Requests and messages of the partner are
+   * handled meanwhile; handlers that answer later can't.
+   *
+   * @throws {TimeoutError} There was no answer in time.
+   * @throws {PeerGoneError} The partner died or closed.
+   * @throws {DeadlockError} The partner lives in this thread and didn't answer at once.
+   */
+  requestSync(payload?: Uint8Array, options?: { timeout?: number }): Uint8Array | undefined {
+    return this.#link.requestSync(noMethod, payload, options?.timeout);
+  }
+
+  /**
+   * Sends a message. True: it is in the ring. False: it waits for room or for a
+   * partner; await {@linkcode Channel.writable} before sending more.
+   *
+   * @throws {BackpressureError} Too much waits to be sent; this message was not queued.
+   */
+  send(payload?: Uint8Array): boolean {
+    return this.#link.send(noMethod, payload);
+  }
+
+  /**
+   * Resolves when nothing waits to be sent, and there is room for more. Without a
+   * partner it waits for one, for as long as it takes.
+   *
+   * @throws {PeerGoneError} The partner died or closed; what waited was dropped.
+   * @throws {ClosedError} This side was closed.
+   *
+   * @example
+   * ```ts ignore
+   * for (const part of parts) if (!channel.send(part)) await channel.writable;
+   * ```
+   */
+  get writable(): Promise<void> {
+    return this.#link.writable();
+  }
+
+  /** What the channel did so far. */
+  get stats(): ChannelStatistics {
+    const link = this.#link;
+    return {
+      ...link.statistics,
+      queuedBytes: link.queuedBytes,
+      queuedMessages: link.queuedMessages,
+      waits: link.waits,
+      pendingCalls: link.connection?.pendingCalls ?? 0,
+    };
+  }
+
+  /** Keeps the process alive until the channel is closed. */
+  ref(): void {
+    this.#link.ref();
+  }
+
+  /** Lets the process end though the channel is open. */
+  unref(): void {
+    this.#link.unref();
+  }
+
+  /**
+   * Sends what is queued (for 5 s at most), then closes. Calls that wait are
+   * rejected with {@linkcode ClosedError}. Calling it again does nothing.
+   */
+  async close(): Promise<void> {
+    await this.#link.connection?.drained(CLOSE_TIMEOUT);
+    this.#closeNow();
+  }
+
+  /** The same as {@linkcode Channel.close}. */
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  #closeNow(reason?: unknown): void {
+    if (this.#link.isClosed) return;
+    this.#link.close(reason);
+    this.#rendezvous.leave();
+    this.#realm.release(this.#closer);
+  }
+
+  #seek(): void {
+    const index = this.#rendezvous.seek();
+    if (index !== undefined) this.#link.invited(index);
+  }
+
+  #meet({ segment, side, index, peer }: Meeting): void {
+    const { name } = this;
+    const connection = new Connection(
+      this.#realm,
+      segment,
+      side,
+      name,
+      index,
+      peer,
+      this.#handler,
+      this.#limits,
+    );
+    this.#link.connected(connection);
+    this.#safely(() => this.#options.onConnect?.());
+  }
+
+  #safely(task: () => void): void {
+    try {
+      task();
+    } catch (error) {
+      errorSink(this.#options.onError)(error);
+    }
+  }
+
+  #onGone(reason: GoneReason, cause: unknown): void {
+    this.#link.disconnected();
+    this.#rendezvous.leave();
+    const { onDisconnect, onError } = this.#options;
+    this.#safely(() => onDisconnect?.(reason));
+    if (cause !== undefined && onError !== undefined) this.#safely(() => onError(cause));
+    if (!this.#link.isClosed) this.#seekAgain();
+  }
+
+  #seekAgain(): void {
+    const { onError } = this.#options;
+    this.#link.retry(
+      () => this.#seek(),
+      (error) => this.#safely(() => onError?.(error)),
+      (error) => {
+        this.#closeNow(error);
+        errorSink(onError)(error);
+      },
+    );
+  }
+}
+
+function noMethod(): number {
+  return 0;
+}

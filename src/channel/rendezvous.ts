@@ -1,0 +1,174 @@
+/**
+ * How two partners of a channel find each other.
+ *
+ *     <root>/channel/<name>/join-<source>-<count>-<node>     an invitation, answered or not
+ *
+ * Everybody does the same under the lock of the folder: answer the invitation
+ * that is there, or publish one. The file stays while the two are connected, so
+ * that a third is refused; whoever can prove one of the two dead or closed
+ * removes it.
+ *
+ * @module
+ */
+import { INVITATION, Invitation, offeredCapacity } from "../connection/handshake.ts";
+import { readSide, writeSide } from "../connection/handshake.ts";
+import { CapacityMismatchError, CausewayError, NameTakenError } from "../errors.ts";
+import { ConnectionLayout, Kind, Side, SideState } from "../memory/layout.ts";
+import { Segment } from "../memory/segment.ts";
+import type { Peer, Realm } from "../wake/realm.ts";
+
+const FOLDER = "channel";
+
+/** Two partners met. */
+export interface Meeting {
+  readonly segment: Segment;
+  /** Which side is ours. */
+  readonly side: "a" | "b";
+  /** Our source. */
+  readonly index: number;
+  readonly peer: Peer;
+}
+
+/** See the module. */
+export class Rendezvous {
+  readonly #realm: Realm;
+  readonly #name: string;
+  readonly #parts: string[];
+  readonly #capacity: { asked: number | undefined; fallback: number };
+  readonly #onMeeting: (meeting: Meeting) => void;
+  readonly #onMissed: () => void;
+  #invitation: Invitation | undefined;
+  /** The file of the invitation that we answered, or that was answered to us. */
+  #path: string | undefined;
+
+  constructor(
+    realm: Realm,
+    name: string,
+    encoded: string,
+    capacity: { asked: number | undefined; fallback: number },
+    onMeeting: (meeting: Meeting) => void,
+    onMissed: () => void,
+  ) {
+    this.#realm = realm;
+    this.#name = name;
+    this.#parts = [FOLDER, encoded];
+    this.#capacity = capacity;
+    this.#onMeeting = onMeeting;
+    this.#onMissed = onMissed;
+  }
+
+  /**
+   * Answers a partner's invitation, or publishes one: then its source index is
+   * returned. The meeting is told to `onMeeting`; to `onMissed` that nothing came of
+   * an answer, and that it is time to seek again.
+   */
+  seek(): number | undefined {
+    const meeting = this.#realm.directory.locked(this.#parts, (path) => this.#answerAny(path));
+    if (meeting === undefined) return this.#invitation?.index;
+    this.#onMeeting(meeting);
+    return undefined;
+  }
+
+  #answerAny(path: string): Meeting | undefined {
+    const { directory } = this.#realm;
+    for (const file of directory.list(path)) {
+      if (!file.startsWith(INVITATION)) continue;
+      const meeting = this.#answer(`${path}/${file}`);
+      if (meeting !== undefined) return meeting;
+    }
+    this.#invite();
+    return undefined;
+  }
+
+  #answer(path: string): Meeting | undefined {
+    const { binding, directory } = this.#realm;
+    const segment = Segment.open(binding, path, Kind.connection);
+    if (segment === undefined) return undefined;
+    try {
+      if (this.#isStale(segment)) {
+        directory.removeFile(path);
+      } else {
+        return this.#accept(segment, path);
+      }
+    } catch (error) {
+      segment.close();
+      throw error;
+    }
+    segment.close();
+    return undefined;
+  }
+
+  #isStale(segment: Segment): boolean {
+    const a = readSide(segment, "a");
+    const b = readSide(segment, "b");
+    if (a.state !== SideState.open || this.#realm.isDead(a.node)) return true;
+    if (b.state === SideState.absent) return false;
+    return b.state !== SideState.open || this.#realm.isDead(b.node);
+  }
+
+  #accept(segment: Segment, path: string): Meeting | undefined {
+    const a = readSide(segment, "a");
+    if (segment.u32(ConnectionLayout.b + Side.state) !== SideState.absent) {
+      throw new NameTakenError(
+        `two partners are connected on channel "${this.#name}", a third is refused: ` +
+          "use another name, or RPC for many clients",
+      );
+    }
+    const { asked } = this.#capacity;
+    const capacity = offeredCapacity(segment);
+    if (asked !== undefined && asked !== capacity) {
+      throw new CapacityMismatchError(this.#name, asked, capacity);
+    }
+    const peer = this.#realm.acquirePeer(a.node);
+    if (peer === undefined) {
+      this.#realm.directory.removeFile(path);
+      segment.close();
+      return undefined;
+    }
+    const index = this.#realm.reactor.reserve();
+    segment.releaseFile();
+    writeSide(segment, "b", this.#realm.id, index);
+    this.#realm.reactor.ring(peer.segment, a.source);
+    this.#path = path;
+    return { segment, side: "b", index, peer };
+  }
+
+  #invite(): void {
+    const { asked, fallback } = this.#capacity;
+    const offer = { name: this.#name, capacity: asked ?? fallback, codec: 0 };
+    this.#invitation = Invitation.publish(
+      this.#realm,
+      this.#parts,
+      offer,
+      (invitation) => this.#onAnswer(invitation),
+    );
+  }
+
+  #onAnswer(invitation: Invitation): void {
+    this.#invitation = undefined;
+    const { segment, index, path } = invitation.accept();
+    this.#path = path;
+    try {
+      const peer = this.#realm.acquirePeer(readSide(segment, "b").node);
+      if (peer !== undefined) {
+        this.#onMeeting({ segment, side: "a", index, peer });
+        return;
+      }
+    } catch (error) {
+      if (!(error instanceof CausewayError)) throw error;
+    }
+    // Whoever answered died at once, or wrote garbage.
+    invitation.withdraw();
+    this.#onMissed();
+  }
+
+  /** Removes what this side published, and the folder if it is empty. */
+  leave(): void {
+    const { directory } = this.#realm;
+    this.#invitation?.withdraw();
+    this.#invitation = undefined;
+    if (this.#path !== undefined) directory.removeFile(this.#path);
+    this.#path = undefined;
+    directory.prune(this.#parts);
+  }
+}

@@ -1,0 +1,75 @@
+/**
+ * The part of a client that has nothing to do with how it calls.
+ *
+ * @module
+ */
+import type { WaitOptions } from "../connection/options.ts";
+import type { Statistics } from "../connection/statistics.ts";
+import type { ClientCore } from "./client_core.ts";
+
+/** What every client has. */
+export abstract class BaseClient implements AsyncDisposable {
+  /** The name of the server. */
+  readonly name: string;
+  readonly #core: ClientCore;
+
+  /** Made by the library only. */
+  constructor(name: string, core: ClientCore) {
+    this.name = name;
+    this.#core = core;
+  }
+
+  /** Is there a connection now? */
+  get isConnected(): boolean {
+    return this.#core.link.connection !== undefined;
+  }
+
+  /** Was it closed? */
+  get isClosed(): boolean {
+    return this.#core.link.isClosed;
+  }
+
+  /**
+   * Resolves when there is a connection (again).
+   *
+   * @throws {TimeoutError} There was none in time (default: the client's `timeout`).
+   * @throws {ClosedError} The client was closed.
+   */
+  whenConnected(options?: WaitOptions): Promise<void> {
+    return this.#core.link.whenConnected(options);
+  }
+
+  /**
+   * Resolves when nothing waits to be sent, and there is room for more.
+   *
+   * @throws {PeerGoneError} The server died or closed; what waited was dropped.
+   */
+  get writable(): Promise<void> {
+    return this.#core.link.writable();
+  }
+
+  /** What this client did so far, over all its connections. */
+  get stats(): Readonly<Statistics> {
+    return this.#core.link.statistics;
+  }
+
+  /** Keeps the process alive until the client is closed. */
+  ref(): void {
+    this.#core.link.ref();
+  }
+
+  /** Takes {@linkcode BaseClient.ref} back. */
+  unref(): void {
+    this.#core.link.unref();
+  }
+
+  /** Sends what is queued (for 5 s at most), then closes. */
+  close(): Promise<void> {
+    return this.#core.close();
+  }
+
+  /** The same as {@linkcode BaseClient.close}. */
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+}

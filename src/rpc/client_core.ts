@@ -1,0 +1,184 @@
+/**
+ * What clients on bytes and typed ones share: getting in, getting in again when
+ * the server was restarted, and the end.
+ *
+ * @module
+ */
+import { Connection } from "../connection/connection.ts";
+import type { ConnectionHandler } from "../connection/handler.ts";
+import type { ConnectionLimits } from "../connection/options.ts";
+import { checkCapacity, codecId } from "../connection/handshake.ts";
+import { Link } from "../connection/link.ts";
+import { checkOptions, checkTimeout, errorSink, limitsOf } from "../connection/options.ts";
+import type { OpenOptions } from "../connection/options.ts";
+import { PeerGoneError } from "../errors.ts";
+import type { GoneReason } from "../errors.ts";
+import type { Segment } from "../memory/segment.ts";
+import { checkName, encodeName } from "../memory/names.ts";
+import { Realm } from "../wake/realm.ts";
+import type { Peer } from "../wake/realm.ts";
+import { Dialer } from "./dialer.ts";
+
+/** Options of every client. */
+export interface ClientOptions extends OpenOptions {
+  /** Milliseconds to wait for the server when opening. Default 10,000. */
+  connectTimeout?: number;
+  /** Gives up opening. */
+  signal?: AbortSignal;
+  /** Connect again when the server is gone. Default true. */
+  reconnect?: boolean;
+  /** Data bytes of each direction's ring: a power of two. Default 64 KiB. */
+  capacity?: number;
+  /** The server let us in; also after each reconnection. */
+  onConnect?: () => void;
+  /** The server is gone. */
+  onDisconnect?: (reason: GoneReason) => void;
+}
+
+const DEFAULT_CAPACITY = 64 << 10;
+const DEFAULT_CONNECT_TIMEOUT = 10_000;
+/** How long closing waits for messages that are queued, in ms. */
+const CLOSE_TIMEOUT = 5000;
+
+/** Makes the handler of each connection, one after the other. */
+export type ClientHandlerFactory = (
+  onGone: (reason: GoneReason, cause: unknown) => void,
+) => { handler: ConnectionHandler; onOpen(connection: Connection): void };
+
+/** See the module. */
+export class ClientCore {
+  readonly link: Link;
+  readonly #name: string;
+  readonly #realm: Realm;
+  readonly #options: ClientOptions;
+  readonly #limits: ConnectionLimits;
+  readonly #factory: ClientHandlerFactory;
+  readonly #dialer: Dialer;
+  readonly #closer: () => void;
+
+  private constructor(
+    name: string,
+    encoded: string,
+    options: ClientOptions,
+    codec: string,
+    factory: ClientHandlerFactory,
+    realm: Realm,
+    closer: () => void,
+  ) {
+    this.#name = name;
+    this.#realm = realm;
+    this.#options = options;
+    this.#limits = limitsOf(options);
+    this.#factory = factory;
+    this.#closer = closer;
+    this.link = new Link(realm, `server "${name}"`, () => "is it running, in the same directory?", {
+      timeout: checkTimeout(options.timeout),
+      sendQueueBytes: this.#limits.sendQueueBytes,
+      maxMessageBytes: this.#limits.maxMessageBytes,
+    });
+    const capacity = checkCapacity(options.capacity ?? DEFAULT_CAPACITY);
+    this.#dialer = new Dialer(realm, encoded, { name, capacity, codec: codecId(codec) }, {
+      onConnected: (segment, index, peer) => this.#onConnected(segment, index, peer),
+      onRefused: (error) => this.#onRefused(error),
+    });
+  }
+
+  /** Connects, within `connectTimeout`. */
+  static async open(
+    name: string,
+    options: ClientOptions,
+    codec: string,
+    factory: ClientHandlerFactory,
+  ): Promise<ClientCore> {
+    checkOptions(options);
+    const encoded = await encodeName(checkName(name));
+    const timeout = checkTimeout(options.connectTimeout, DEFAULT_CONNECT_TIMEOUT);
+    options.signal?.throwIfAborted();
+    let core: ClientCore | undefined;
+    const closer = (): void => core?.closeNow();
+    const realm = await Realm.acquire(options.directory, closer);
+    try {
+      core = new ClientCore(name, encoded, options, codec, factory, realm, closer);
+      core.#dial();
+      const { signal } = options;
+      await core.link.whenConnected(signal === undefined ? { timeout } : { timeout, signal });
+      return core;
+    } catch (error) {
+      if (core === undefined) realm.release(closer);
+      else core.closeNow();
+      throw error;
+    }
+  }
+
+  #dial(): void {
+    this.link.invited(this.#dialer.dial());
+  }
+
+  #onConnected(segment: Segment, index: number, peer: Peer): void {
+    const { handler, onOpen } = this.#factory((reason, cause) => this.#onGone(reason, cause));
+    const realm = this.#realm;
+    const connection = new Connection(
+      realm,
+      segment,
+      "a",
+      this.#name,
+      index,
+      peer,
+      handler,
+      this.#limits,
+    );
+    onOpen(connection);
+    this.link.connected(connection);
+    this.#safely(() => this.#options.onConnect?.());
+  }
+
+  #onRefused(error: Error): void {
+    // The server died at the door: another one may come.
+    if (error instanceof PeerGoneError) this.#redial();
+    else this.closeNow(error);
+  }
+
+  #onGone(reason: GoneReason, cause: unknown): void {
+    this.link.disconnected();
+    const { onDisconnect, onError, reconnect } = this.#options;
+    this.#safely(() => onDisconnect?.(reason));
+    if (cause !== undefined && onError !== undefined) this.#safely(() => onError(cause));
+    if (this.link.isClosed) return;
+    if (reconnect === false) this.closeNow(new PeerGoneError(this.#name, reason));
+    else this.#redial();
+  }
+
+  #redial(): void {
+    const { onError } = this.#options;
+    this.link.retry(
+      () => this.#dial(),
+      (error) => this.#safely(() => onError?.(error)),
+      (error) => {
+        this.closeNow(error);
+        errorSink(onError)(error);
+      },
+    );
+  }
+
+  #safely(task: () => void): void {
+    try {
+      task();
+    } catch (error) {
+      errorSink(this.#options.onError)(error);
+    }
+  }
+
+  /** Sends what is queued, then closes. */
+  async close(): Promise<void> {
+    await this.link.connection?.drained(CLOSE_TIMEOUT);
+    this.closeNow();
+  }
+
+  /** Closes at once. */
+  closeNow(reason?: unknown): void {
+    if (this.link.isClosed) return;
+    this.link.close(reason);
+    this.#dialer.close();
+    this.#realm.release(this.#closer);
+  }
+}

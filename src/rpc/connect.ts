@@ -1,0 +1,180 @@
+/**
+ * connect: a client whose methods are the server's.
+ *
+ * @module
+ */
+import { checkCodec } from "../codec/codec.ts";
+import type { Codec } from "../codec/codec.ts";
+import { messagePack } from "../codec/messagepack.ts";
+import type { Connection } from "../connection/connection.ts";
+import type { Link } from "../connection/link.ts";
+import { checkOptions, checkTimeout, errorSink, peerErrorSink } from "../connection/options.ts";
+import type { WaitOptions } from "../connection/options.ts";
+import { BaseClient } from "./base_client.ts";
+import { ClientCore } from "./client_core.ts";
+import type { ClientOptions } from "./client_core.ts";
+import { Exchange } from "./exchange.ts";
+import { methodProxy } from "./proxy.ts";
+import type { Remote, RemoteOneway, RemoteSync } from "./types.ts";
+
+/** Options of {@linkcode connect}. */
+export interface ConnectOptions extends ClientOptions {
+  /** How values become bytes; the server must use the same. Default {@linkcode messagePack}. */
+  codec?: Codec;
+}
+
+/** The three ways to call the methods of a server. */
+export interface Calls<Api> {
+  /** Methods that return promises. */
+  readonly remote: Remote<Api>;
+  /** Methods that block the thread and return the value. */
+  readonly sync: RemoteSync<Api>;
+  /** Methods that send the call and expect no answer. */
+  readonly oneway: RemoteOneway<Api>;
+}
+
+/**
+ * Connects to a server made by {@linkcode serve}, which may start later.
+ *
+ * @throws {TimeoutError} There was no server within `connectTimeout`.
+ * @throws {ConnectionLimitError} The server has as many clients as it accepts.
+ * @throws {CodecMismatchError} The server uses another codec.
+ *
+ * @example
+ * ```ts
+ * import { connect } from "@causeway/ipc";
+ *
+ * interface Api {
+ *   add(a: number, b: number): number;
+ * }
+ * await using client = await connect<Api>("math");
+ * console.log(await client.remote.add(1, 2), client.sync.add(3, 4));
+ * ```
+ */
+export async function connect<Api>(
+  name: string,
+  options: ConnectOptions = {},
+): Promise<Client<Api>> {
+  checkOptions(options);
+  const codec = checkCodec(options.codec ?? messagePack);
+  const timeout = checkTimeout(options.timeout);
+  const exchanges = new WeakMap<Connection, Exchange>();
+  const core = await ClientCore.open(name, options, codec.name, (onGone) => {
+    const exchange = new Exchange({
+      codec,
+      api: undefined,
+      exposeStacks: options.exposeStacks !== false,
+      timeout,
+      onError: errorSink(options.onError),
+      onPeerError: peerErrorSink(options.onError),
+      onGone,
+    });
+    return {
+      handler: exchange,
+      onOpen(connection) {
+        exchange.use(connection);
+        exchanges.set(connection, exchange);
+      },
+    };
+  });
+  return new Client<Api>(name, core, exchanges, codec, timeout);
+}
+
+/**
+ * A client of {@linkcode connect}. While it is idle it doesn't keep the process
+ * alive. When its server is gone it connects again by itself; calls made meanwhile
+ * wait for that within their own timeout.
+ *
+ * A call rejects, or throws where it blocks, with what the method threw, and with
+ * {@linkcode TimeoutError}, {@linkcode PeerGoneError}, {@linkcode ClosedError},
+ * {@linkcode UnknownMethodError}, {@linkcode CodecError},
+ * {@linkcode MessageTooLargeError} or {@linkcode BackpressureError}; a blocking one
+ * also with {@linkcode DeadlockError}.
+ */
+export class Client<Api> extends BaseClient implements Calls<Api> {
+  /** See {@linkcode Calls.remote}. */
+  readonly remote: Remote<Api>;
+  /** See {@linkcode Calls.sync}. */
+  readonly sync: RemoteSync<Api>;
+  /** See {@linkcode Calls.oneway}. */
+  readonly oneway: RemoteOneway<Api>;
+  readonly #link: Link;
+  readonly #exchanges: WeakMap<Connection, Exchange>;
+  readonly #codec: Codec;
+  readonly #timeout: number;
+
+  /** Made by {@linkcode connect} only. */
+  constructor(
+    name: string,
+    core: ClientCore,
+    exchanges: WeakMap<Connection, Exchange>,
+    codec: Codec,
+    timeout: number,
+  ) {
+    super(name, core);
+    this.#link = core.link;
+    this.#exchanges = exchanges;
+    this.#codec = codec;
+    this.#timeout = timeout;
+    const calls = this.with({});
+    this.remote = calls.remote;
+    this.sync = calls.sync;
+    this.oneway = calls.oneway;
+  }
+
+  /**
+   * The same methods with another timeout, or a signal that gives the calls up.
+   * A blocking call looks at the signal before it starts and not again; one-way
+   * calls take neither.
+   *
+   * @example
+   * ```ts ignore
+   * await client.with({ timeout: 100 }).remote.add(1, 2);
+   * ```
+   */
+  with(options: WaitOptions): Calls<Api> {
+    return {
+      remote: methodProxy((path, args) => this.#call(path, args, options)) as Remote<Api>,
+      sync: methodProxy((path, args) => this.#callSync(path, args, options)) as RemoteSync<Api>,
+      oneway: methodProxy((path, args) => this.#send(path, args)) as RemoteOneway<Api>,
+    };
+  }
+
+  #call(path: string, args: unknown[], options: WaitOptions): Promise<unknown> {
+    const { connection } = this.#link;
+    if (connection === undefined) return this.#callLater(path, args, options);
+    const exchange = this.#exchanges.get(connection)!;
+    return exchange.call(connection, path, args, {
+      timeout: checkTimeout(options.timeout, this.#timeout),
+      signal: options.signal,
+    });
+  }
+
+  /** Arguments are encoded for a connection: wait for one first, within the same timeout. */
+  async #callLater(path: string, args: unknown[], options: WaitOptions): Promise<unknown> {
+    const start = performance.now();
+    const timeout = checkTimeout(options.timeout, this.#timeout);
+    await this.#link.whenConnected({ ...options, timeout });
+    const left = Math.max(0, timeout - (performance.now() - start));
+    return this.#call(path, args, { ...options, timeout: left });
+  }
+
+  #callSync(path: string, args: unknown[], options: WaitOptions): unknown {
+    const link = this.#link;
+    options.signal?.throwIfAborted();
+    let timeout = checkTimeout(options.timeout, this.#timeout);
+    if (link.connection === undefined) timeout = link.connectSync(timeout);
+    const connection = link.connection!;
+    return this.#exchanges.get(connection)!.callSync(connection, path, args, timeout);
+  }
+
+  #send(path: string, args: unknown[]): boolean {
+    const link = this.#link;
+    const { connection } = link;
+    // Without a connection there is nobody who could call a function among the arguments.
+    const payload = connection === undefined
+      ? this.#codec.encode(args)
+      : this.#exchanges.get(connection)!.encode(args);
+    return link.send((used) => this.#exchanges.get(used)!.number(used, path), payload);
+  }
+}

@@ -1,0 +1,107 @@
+/**
+ * How a client gets in: it publishes an invitation and knocks at the server's
+ * door. See `listener.ts` for the other side.
+ *
+ * @module
+ */
+import { Invitation } from "../connection/handshake.ts";
+import type { Offer } from "../connection/handshake.ts";
+import { readSide } from "../connection/handshake.ts";
+import { CausewayError, PeerGoneError } from "../errors.ts";
+import { Kind, ServerLayout, SideState } from "../memory/layout.ts";
+import { Segment } from "../memory/segment.ts";
+import type { Peer, Realm } from "../wake/realm.ts";
+import { CLIENTS, SERVER, SERVERS } from "./folders.ts";
+
+/** What came of dialing. */
+export interface DialerEvents {
+  /** We were let in. */
+  onConnected(segment: Segment, index: number, peer: Peer): void;
+  /** We were refused, or the server died at the door (then dialing again makes sense). */
+  onRefused(error: Error): void;
+}
+
+/** See the module. */
+export class Dialer {
+  readonly #realm: Realm;
+  readonly #encoded: string;
+  readonly #offer: Offer;
+  readonly #events: DialerEvents;
+  #invitation: Invitation | undefined;
+
+  constructor(realm: Realm, encoded: string, offer: Offer, events: DialerEvents) {
+    this.#realm = realm;
+    this.#encoded = encoded;
+    this.#offer = offer;
+    this.#events = events;
+  }
+
+  /** Asks to be let in, and returns the source index to wait at. */
+  dial(): number {
+    const folder = [CLIENTS, this.#encoded];
+    this.#invitation = Invitation.publish(
+      this.#realm,
+      folder,
+      this.#offer,
+      (invitation) => this.#onAnswer(invitation),
+    );
+    const { index } = this.#invitation;
+    this.#knock();
+    return index;
+  }
+
+  #knock(): void {
+    const { binding, directory, reactor } = this.#realm;
+    const folder = directory.path(SERVERS, this.#encoded);
+    for (const file of directory.list(folder)) {
+      if (!file.startsWith(SERVER)) continue;
+      const segment = Segment.open(binding, `${folder}/${file}`, Kind.server);
+      if (segment === undefined) continue;
+      try {
+        const peer = segment.u32(ServerLayout.state) === SideState.open
+          ? this.#realm.acquirePeer(segment.creator)
+          : undefined;
+        if (peer === undefined) continue;
+        Atomics.add(segment.words, ServerLayout.knocks >> 2, 1);
+        reactor.ring(peer.segment, segment.u32(ServerLayout.door));
+        this.#realm.releasePeer(peer);
+      } finally {
+        segment.close();
+      }
+    }
+  }
+
+  #onAnswer(invitation: Invitation): void {
+    this.#invitation = undefined;
+    const { name } = this.#offer;
+    const refusal = invitation.refusal(name, this.#offer);
+    if (refusal !== undefined) {
+      invitation.withdraw();
+      this.#events.onRefused(refusal);
+      return;
+    }
+    const { segment, index, path } = invitation.accept();
+    this.#realm.directory.removeFile(path); // by us if the server died before it could
+    let refused: CausewayError = new PeerGoneError(name, "died");
+    try {
+      const peer = this.#realm.acquirePeer(readSide(segment, "b").node);
+      if (peer !== undefined) {
+        this.#events.onConnected(segment, index, peer);
+        return;
+      }
+    } catch (error) {
+      if (!(error instanceof CausewayError)) throw error;
+      refused = error; // What the server wrote is garbage.
+    }
+    invitation.withdraw();
+    this.#events.onRefused(refused);
+  }
+
+  /** Gives up. */
+  close(): void {
+    if (this.#invitation === undefined) return;
+    this.#invitation.withdraw();
+    this.#invitation = undefined;
+    this.#realm.directory.prune([CLIENTS, this.#encoded]);
+  }
+}

@@ -1,0 +1,252 @@
+/**
+ * Calls of methods and functions over one connection, in both directions: values
+ * go through the codec, methods are numbered when they are first used, functions
+ * can be arguments and results.
+ *
+ * @module
+ */
+import type { Codec } from "../codec/codec.ts";
+import { decodeFailure, encodeFailure } from "../codec/failure.ts";
+import type { Connection } from "../connection/connection.ts";
+import type { CallOptions, ConnectionHandler } from "../connection/handler.ts";
+import { isPromiseLike } from "../connection/bytes_handler.ts";
+import type { IncomingCall } from "../connection/incoming.ts";
+import { ArgumentError, CodecError, LimitError, UnknownMethodError } from "../errors.ts";
+import type { GoneReason } from "../errors.ts";
+import { runCall } from "./context.ts";
+import { Functions } from "./functions.ts";
+
+type Bytes = Uint8Array<ArrayBuffer>;
+
+/** The method id of calls of functions: `[id, arguments]` is the payload. */
+const FUNCTION_CALL = 0xffff;
+const encoder = new TextEncoder();
+const decoder = new TextDecoder();
+
+/** What an exchange is made of. */
+export interface ExchangeOptions {
+  readonly codec: Codec;
+  /** The object whose methods the peer may call. */
+  readonly api: object | undefined;
+  readonly exposeStacks: boolean;
+  /** How long calls of the peer's functions wait, in ms. */
+  readonly timeout: number;
+  /** Failures that nobody waits for. */
+  readonly onError: (error: unknown) => void;
+  /** What a peer did wrong and doesn't wait to hear of. */
+  readonly onPeerError: (error: unknown) => void;
+  readonly onGone: (reason: GoneReason, cause: unknown) => void;
+}
+
+/** A method the peer has named. */
+interface Named {
+  readonly path: string;
+  readonly keys: string[];
+}
+
+/** See the module. */
+export class Exchange implements ConnectionHandler {
+  readonly #options: ExchangeOptions;
+  readonly #codec: Codec;
+  readonly #functions: Functions;
+  /** Method ids that this side gave, by path. */
+  readonly #numbers = new Map<string, number>();
+  /** Methods that the peer named, by id. */
+  readonly #named: Named[] = [];
+  #connection: Connection | undefined;
+
+  constructor(options: ExchangeOptions) {
+    this.#options = options;
+    this.#codec = options.codec;
+    this.#functions = new Functions(
+      (id, args) => this.#callFunction(id, args),
+      (id, count) => this.#connection?.release(id, count),
+    );
+  }
+
+  /** The connection that it works on, made after it. */
+  use(connection: Connection): void {
+    this.#connection = connection;
+  }
+
+  // ------------------------------------------------------------------ outgoing
+
+  /** Calls a method of the peer. */
+  async call(
+    connection: Connection,
+    path: string,
+    args: unknown[],
+    options: CallOptions,
+  ): Promise<unknown> {
+    const payload = this.encode(args);
+    const method = this.number(connection, path);
+    return this.#decode(await connection.request(method, payload, options));
+  }
+
+  /** Calls a method of the peer, blocking the thread. */
+  callSync(connection: Connection, path: string, args: unknown[], timeout: number): unknown {
+    const payload = this.encode(args);
+    const method = this.number(connection, path);
+    return this.#decode(connection.requestSync(method, payload, timeout));
+  }
+
+  /** The id of a method, told to the peer before its first use. */
+  number(connection: Connection, path: string): number {
+    let id = this.#numbers.get(path);
+    if (id === undefined) {
+      if (!path.isWellFormed()) {
+        throw new ArgumentError(`a method's name holds half of a surrogate pair: "${path}"`);
+      }
+      id = this.#numbers.size;
+      if (id >= FUNCTION_CALL) {
+        throw new LimitError(
+          `a client can call ${FUNCTION_CALL} different methods, this is one more`,
+        );
+      }
+      connection.define(id, encoder.encode(path));
+      this.#numbers.set(path, id);
+    }
+    return id;
+  }
+
+  /** The payload for the arguments of a call. */
+  encode(value: unknown): Uint8Array {
+    return this.#codec.encode(value, this.#functions);
+  }
+
+  #decode(payload: Uint8Array | undefined): unknown {
+    return payload === undefined ? undefined : this.#codec.decode(payload, this.#functions);
+  }
+
+  async #callFunction(id: number, args: unknown[]): Promise<unknown> {
+    const connection = this.#connection!;
+    const payload = this.encode([id, args]);
+    const { timeout } = this.#options;
+    return this.#decode(await connection.request(FUNCTION_CALL, payload, { timeout }));
+  }
+
+  // ------------------------------------------------------------------ incoming
+
+  /** See {@linkcode ConnectionHandler}. */
+  onRequest(call: IncomingCall, payload: Bytes | undefined): boolean {
+    try {
+      const result = runCall(call, this.#prepare(call.method, payload));
+      if (!isPromiseLike(result)) {
+        call.reply(this.#encodeResult(result));
+        return true;
+      }
+      Promise.resolve(result)
+        .then((value) => call.reply(this.#encodeResult(value)))
+        .catch((error: unknown) => call.fail(this.encodeError(error)));
+      return false;
+    } catch (error) {
+      call.fail(this.encodeError(error));
+      return true;
+    }
+  }
+
+  #encodeResult(value: unknown): Uint8Array | undefined {
+    return value === undefined ? undefined : this.encode(value);
+  }
+
+  /** See {@linkcode ConnectionHandler}. */
+  onMessage(method: number, payload: Bytes | undefined): void {
+    let invoke: () => unknown;
+    try {
+      invoke = this.#prepare(method, payload);
+    } catch (error) {
+      this.#options.onPeerError(error);
+      return;
+    }
+    try {
+      const result = invoke();
+      if (isPromiseLike(result)) Promise.resolve(result).catch(this.#options.onError);
+    } catch (error) {
+      this.#options.onError(error);
+    }
+  }
+
+  /** What the peer asks for. What this throws is the peer's fault, what that throws is ours. */
+  #prepare(method: number, payload: Bytes | undefined): () => unknown {
+    if (method === FUNCTION_CALL) return this.#prepareFunction(payload);
+    const named = this.#named[method];
+    if (named === undefined) throw new UnknownMethodError(`the method ${method} has no name`);
+    const args = this.#decode(payload);
+    return this.#prepareMethod(named, Array.isArray(args) ? args : []);
+  }
+
+  #prepareMethod({ path, keys }: Named, args: unknown[]): () => unknown {
+    let owner: unknown = this.#options.api;
+    const last = keys.length - 1;
+    for (let i = 0; i < last; i++) {
+      owner = isReachable(owner, keys[i]!) ? owner[keys[i]!] : undefined;
+    }
+    const method = isReachable(owner, keys[last]!) ? owner[keys[last]!] : undefined;
+    if (typeof method !== "function") {
+      throw new UnknownMethodError(
+        `the server has no method "${path}"` +
+          (this.#options.api === undefined ? ": it offers none" : ""),
+      );
+    }
+    return () => Reflect.apply(method, owner, args);
+  }
+
+  #prepareFunction(payload: Bytes | undefined): () => unknown {
+    const message = this.#decode(payload);
+    if (!Array.isArray(message) || !Array.isArray(message[1])) {
+      throw new CodecError("the call of a function is no list of its id and its arguments");
+    }
+    const [id, args] = message as [number, unknown[]];
+    const value = this.#functions.find(id);
+    if (value === undefined) throw new UnknownMethodError(`there is no function ${id} any longer`);
+    return () => Reflect.apply(value, undefined, args);
+  }
+
+  /** See {@linkcode ConnectionHandler}. */
+  onDefine(method: number, name: Bytes): void {
+    const path = decoder.decode(name);
+    this.#named[method] = { path, keys: path.split(".") };
+  }
+
+  /** See {@linkcode ConnectionHandler}. */
+  onRelease(id: number, count: number): void {
+    this.#functions.release(id, count);
+  }
+
+  /** See {@linkcode ConnectionHandler}. */
+  decodeError(payload: Bytes | undefined): unknown {
+    return decodeFailure(this.#codec, payload);
+  }
+
+  /** See {@linkcode ConnectionHandler}. */
+  encodeError(error: unknown): Bytes {
+    return encodeFailure(this.#codec, error, this.#options.exposeStacks);
+  }
+
+  /** See {@linkcode ConnectionHandler}. */
+  onGone(reason: GoneReason, cause: unknown): void {
+    this.#options.onGone(reason, cause);
+  }
+
+  /** See {@linkcode ConnectionHandler}. */
+  onPeerError(error: unknown): void {
+    this.#options.onPeerError(error);
+  }
+}
+
+/**
+ * May a peer reach this key? Own properties, and methods of the object's classes;
+ * nothing that every object or function has, so no way to a constructor.
+ */
+function isReachable(owner: unknown, key: string): owner is Record<string, unknown> {
+  if (typeof owner !== "object" || owner === null) return false;
+  if (key === "constructor" || key === "__proto__") return false;
+  for (
+    let level: object | null = owner;
+    level !== null && level !== Object.prototype;
+    level = Object.getPrototypeOf(level) as object | null
+  ) {
+    if (Object.hasOwn(level, key)) return true;
+  }
+  return false;
+}

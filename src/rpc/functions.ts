@@ -1,0 +1,90 @@
+/**
+ * Functions that cross a connection: ours that the peer may call, and the peer's
+ * that we may.
+ *
+ * A function of ours is kept for as long as the peer holds a proxy of it. The
+ * peer counts how often it received it and gives the count back when its proxy is
+ * garbage, so that a function sent again in the meantime stays.
+ *
+ * @module
+ */
+import type { FunctionTable } from "../codec/codec.ts";
+
+type Callable = (...args: never[]) => unknown;
+type RemoteFunction = (...args: unknown[]) => Promise<unknown>;
+
+interface Exported {
+  readonly value: Callable;
+  readonly id: number;
+  /** Times it was sent and not given back. */
+  sent: number;
+}
+
+interface Imported {
+  readonly proxy: WeakRef<RemoteFunction>;
+  received: number;
+}
+
+/** See the module. */
+export class Functions implements FunctionTable {
+  readonly #call: (id: number, args: unknown[]) => Promise<unknown>;
+  readonly #exported = new Map<number, Exported>();
+  readonly #ids = new Map<Callable, Exported>();
+  readonly #imported = new Map<number, Imported>();
+  readonly #garbage: FinalizationRegistry<number>;
+  #next = 1;
+
+  /** `call` calls a function of the peer, `release` gives one back. */
+  constructor(
+    call: (id: number, args: unknown[]) => Promise<unknown>,
+    release: (id: number, count: number) => void,
+  ) {
+    this.#call = call;
+    this.#garbage = new FinalizationRegistry((id) => {
+      const imported = this.#imported.get(id);
+      // It may have been received again, with a new proxy.
+      if (imported === undefined || imported.proxy.deref() !== undefined) return;
+      this.#imported.delete(id);
+      release(id, imported.received);
+    });
+  }
+
+  /** See {@linkcode FunctionTable}. */
+  exportFunction(value: Callable): number {
+    let exported = this.#ids.get(value);
+    if (exported === undefined) {
+      exported = { value, id: this.#next++, sent: 0 };
+      this.#ids.set(value, exported);
+      this.#exported.set(exported.id, exported);
+    }
+    exported.sent++;
+    return exported.id;
+  }
+
+  /** See {@linkcode FunctionTable}. */
+  importFunction(id: number): RemoteFunction {
+    const known = this.#imported.get(id);
+    const living = known?.proxy.deref();
+    if (living !== undefined) {
+      known!.received++;
+      return living;
+    }
+    const proxy: RemoteFunction = (...args) => this.#call(id, args);
+    this.#imported.set(id, { proxy: new WeakRef(proxy), received: (known?.received ?? 0) + 1 });
+    this.#garbage.register(proxy, id);
+    return proxy;
+  }
+
+  /** A function of ours that the peer calls. */
+  find(id: number): Callable | undefined {
+    return this.#exported.get(id)?.value;
+  }
+
+  /** The peer gives a function of ours back. */
+  release(id: number, count: number): void {
+    const exported = this.#exported.get(id);
+    if (exported === undefined || (exported.sent -= count) > 0) return;
+    this.#exported.delete(id);
+    this.#ids.delete(exported.value);
+  }
+}

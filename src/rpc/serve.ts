@@ -1,0 +1,61 @@
+/**
+ * serve: puts the methods of an object on a server.
+ *
+ * @module
+ */
+import { checkCodec } from "../codec/codec.ts";
+import type { Codec } from "../codec/codec.ts";
+import { messagePack } from "../codec/messagepack.ts";
+import { checkOptions, checkTimeout, errorSink, peerErrorSink } from "../connection/options.ts";
+import { ArgumentError } from "../errors.ts";
+import { Exchange } from "./exchange.ts";
+import { startServer } from "./server.ts";
+import type { RpcServer, ServerOptions } from "./server.ts";
+
+/** Options of {@linkcode serve}. */
+export interface ServeOptions extends ServerOptions {
+  /** How values become bytes; clients must use the same. Default {@linkcode messagePack}. */
+  codec?: Codec;
+}
+
+/**
+ * Serves an object: its methods, and those of the objects in it, can be called by
+ * any number of clients of this machine's user. Methods may be asynchronous, take
+ * functions as arguments and return them; see {@linkcode currentCall} for the
+ * call's signal and deadline.
+ *
+ * @throws {NameTakenError} A living server has the name.
+ * @throws {ArgumentError} An option is out of range.
+ *
+ * @example
+ * ```ts
+ * import { serve } from "@causeway/ipc";
+ *
+ * const api = {
+ *   add: (a: number, b: number) => a + b,
+ *   text: { upper: (s: string) => s.toUpperCase() },
+ * };
+ * export type Api = typeof api;
+ * await using server = await serve("math", api);
+ * ```
+ */
+export function serve(name: string, api: object, options: ServeOptions = {}): Promise<RpcServer> {
+  if (typeof api !== "object" || api === null) {
+    throw new ArgumentError(`serve needs an object with methods, got ${String(api)}`);
+  }
+  checkOptions(options);
+  const codec = checkCodec(options.codec ?? messagePack);
+  const timeout = checkTimeout(options.timeout);
+  return startServer(name, options, codec.name, (onGone) => {
+    const exchange = new Exchange({
+      codec,
+      api,
+      exposeStacks: options.exposeStacks !== false,
+      timeout,
+      onError: errorSink(options.onError),
+      onPeerError: peerErrorSink(options.onError),
+      onGone,
+    });
+    return { handler: exchange, onOpen: (connection) => exchange.use(connection) };
+  });
+}
