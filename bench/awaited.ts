@@ -1,0 +1,31 @@
+// How long does an awaited request take, one after the other, so that both sides stay awake?
+
+import { connectEcho, openEcho } from "./harness/echo.ts";
+import { latencies } from "./harness/measure.ts";
+import { Payload } from "./harness/payload.ts";
+import { microseconds } from "./harness/question.ts";
+import type { PairQuestion } from "./harness/question.ts";
+
+export const question: PairQuestion = {
+  rows: [{
+    asks: "awaited request, 64 B, p50",
+    subject: "causeway",
+    peer: "Unix socket",
+    metric: "p50",
+    unit: microseconds,
+    target: { atMost: 2.5, better: 20 },
+  }],
+
+  server: openEcho,
+
+  async client(setup) {
+    const { channel, socket } = await connectEcho(setup);
+    const payload = new Payload(64);
+    return {
+      "causeway": (milliseconds) =>
+        latencies(milliseconds, () => channel.request(payload.next()), payload.checkEcho),
+      "Unix socket": (milliseconds) =>
+        latencies(milliseconds, () => socket.request(payload.next()), payload.checkEcho),
+    };
+  },
+};

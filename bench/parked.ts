@@ -1,0 +1,36 @@
+// How long does an awaited request take when both sides were asleep before it?
+
+import { setTimeout as sleep } from "node:timers/promises";
+import { connectEcho, openEcho } from "./harness/echo.ts";
+import { latencies } from "./harness/measure.ts";
+import { Payload } from "./harness/payload.ts";
+import { microseconds } from "./harness/question.ts";
+import type { PairQuestion } from "./harness/question.ts";
+
+/** Long enough for anybody to have gone to sleep. */
+const IDLE_MS = 5;
+
+export const question: PairQuestion = {
+  rows: [{
+    asks: "awaited request, both parked before, p50",
+    subject: "causeway",
+    peer: "Unix socket",
+    metric: "p50",
+    unit: microseconds,
+    target: { better: 1 },
+  }],
+
+  server: openEcho,
+
+  async client(setup) {
+    const { channel, socket } = await connectEcho(setup);
+    const payload = new Payload(64);
+    const idle = () => sleep(IDLE_MS);
+    return {
+      "causeway": (milliseconds) =>
+        latencies(milliseconds, () => channel.request(payload.next()), payload.checkEcho, idle),
+      "Unix socket": (milliseconds) =>
+        latencies(milliseconds, () => socket.request(payload.next()), payload.checkEcho, idle),
+    };
+  },
+};

@@ -1,0 +1,3 @@
+// Does nothing but say so.
+
+console.log("done");

@@ -1,0 +1,17 @@
+// All questions, by the name that --only takes. Each is loaded where it is asked.
+
+import type { Question } from "./harness/question.ts";
+
+// deno-fmt-ignore: it is a table
+export const questions: Record<string, () => Promise<Question>> = {
+  "blocking": async () => (await import("./blocking.ts")).question,
+  "awaited": async () => (await import("./awaited.ts")).question,
+  "parked": async () => (await import("./parked.ts")).question,
+  "proxy": async () => (await import("./proxy.ts")).question,
+  "pipelined": async () => (await import("./pipelined.ts")).question,
+  "oneway-small": async () => (await import("./oneway_small.ts")).question,
+  "oneway-large": async () => (await import("./oneway_large.ts")).question,
+  "idle-connections": async () => (await import("./idle_connections.ts")).question,
+  "load": async () => (await import("./load.ts")).question,
+  "idle-cpu": async () => (await import("./idle_cpu.ts")).question,
+};
