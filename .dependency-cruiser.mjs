@@ -5,6 +5,7 @@ const layers = [
   ["cli", "bridge"],
   ["channel", "rpc", "topic", "queue", "pipe", "sync"], // patterns: none imports another
   ["connection"],
+  ["share"], // shared memory by reference
   ["ring"],
   ["wake"],
   ["memory"],

@@ -16,19 +16,26 @@ export const LAYOUT_VERSION = 1;
 export const PAGE = 4096;
 
 /** What a segment is for. */
-export const Kind = { node: 1, connection: 2, server: 3 } as const;
+export const Kind = {
+  node: 1,
+  connection: 2,
+  server: 3,
+  member: 4,
+  publisher: 5,
+  queue: 6,
+  pipe: 7,
+  memory: 8,
+  mutex: 9,
+  rwlock: 10,
+  event: 11,
+} as const;
 /** A value of {@linkcode Kind}. */
 export type Kind = (typeof Kind)[keyof typeof Kind];
 
-const KIND_NAMES: Readonly<Record<number, string>> = {
-  [Kind.node]: "node",
-  [Kind.connection]: "connection",
-  [Kind.server]: "server",
-};
-
 /** The name of a kind, for messages. */
 export function kindName(kind: number): string {
-  return KIND_NAMES[kind] ?? `unknown (${kind})`;
+  const entry = Object.entries(Kind).find(([, number]) => number === kind);
+  return entry?.[0] ?? `unknown (${kind})`;
 }
 
 /**
@@ -156,6 +163,42 @@ export const ServerLayout = {
   nameBytes: 2044,
   pages: 1,
 } as const;
+
+/** The most members that a commons can have. */
+export const MAX_MEMBERS = 256;
+
+/**
+ * A commons: a segment that all who use a name share, and that goes with the last
+ * of them. Queues, pipes, shared memory and locks are one.
+ *
+ *     0     header
+ *     128   members: how many slots were ever used; those behind were not
+ *     256   words of the pattern, see its own layout
+ *     2048  name: length (u32), then UTF-8 (cut at 2044 bytes)
+ *     4096  slots of 256 members, see {@linkcode Member}
+ *     20480 data of the pattern
+ */
+export const CommonsLayout = {
+  used: 128,
+  words: 256,
+  name: 2048,
+  nameBytes: 2044,
+  slots: 4096,
+  data: 20480,
+  /** Pages before the data. */
+  pages: 5,
+} as const;
+
+/**
+ * A member of a commons, on a cache line of its own.
+ *
+ *     +0   state: 0 free, 1 joined
+ *     +4   source: index in its node's ready bitmap
+ *     +8   node id (8 bytes)
+ *     +16  waiting: not 0 if it wants to be rung; set by the member, cleared by who rings
+ *     +20  words of the pattern, see its own layout
+ */
+export const Member = { state: 0, source: 4, node: 8, waiting: 16, words: 20, bytes: 64 } as const;
 
 /** The least and the greatest capacity of a ring, in bytes; powers of two. */
 export const MIN_CAPACITY = 4096;

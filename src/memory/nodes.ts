@@ -83,10 +83,35 @@ export function buryNode(directory: RuntimeDirectory, id: string): void {
 
 function removeOf(directory: RuntimeDirectory, id: string, kind: string, name: string): void {
   const files = directory.list(directory.path(kind, name));
-  const left = files.filter((file) => file.endsWith(id));
-  for (const file of left) directory.removeFile(directory.path(kind, name, file));
+  if (files.includes(SHARED_FILE)) {
+    // Whoever joins holds the lock, and counts on the shared file to stay.
+    directory.locked([kind, name], () => {
+      removeFilesOf(directory, id, [kind, name]);
+      removeUnused(directory, [kind, name]);
+    });
+    directory.prune([kind, name]);
+    return;
+  }
+  const removed = removeFilesOf(directory, id, [kind, name]);
   // An empty folder may be of one who died before there was a file in it, or after.
-  if (left.length === files.length) directory.prune([kind, name]);
+  if (removed === files.length) directory.prune([kind, name]);
+}
+
+function removeFilesOf(directory: RuntimeDirectory, id: string, parts: string[]): number {
+  const path = directory.path(...parts);
+  const left = directory.list(path).filter((file) => file.endsWith(id));
+  for (const file of left) directory.removeFile(`${path}/${file}`);
+  return left.length;
+}
+
+/** The file that all members of a name share, and that goes with the last of them. */
+export const SHARED_FILE = "shared";
+
+/** Removes the shared file of a folder if it has no member. The caller holds the folder's lock. */
+export function removeUnused(directory: RuntimeDirectory, parts: string[]): void {
+  const path = directory.path(...parts);
+  if (directory.list(path).some((file) => isNodeId(file.slice(-16)))) return;
+  directory.removeFile(`${path}/${SHARED_FILE}`);
 }
 
 /**

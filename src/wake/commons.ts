@@ -1,0 +1,258 @@
+/**
+ * A commons: a segment that all who use a name share, and that goes with the last
+ * of them (or stays, if one of them wanted it durable).
+ *
+ *     <root>/<folder>/<name>/shared                     the segment; `durable` if it stays
+ *     <root>/<folder>/<name>/member-<source>-<count>-<node>   one for each member
+ *
+ * Joining and leaving happen under the lock of the folder. A member's file is made
+ * before the shared one and removed after it, so that whoever proves a node dead
+ * (`src/memory/nodes.ts`) knows by the names of the files what is left.
+ *
+ * @module
+ */
+import { CapacityMismatchError, CodecMismatchError, TimeoutError } from "../errors.ts";
+import { CommonsLayout, Header, Kind, PAGE } from "../memory/layout.ts";
+import { isNodeId } from "../memory/names.ts";
+import { removeUnused, SHARED_FILE } from "../memory/nodes.ts";
+import { Segment, writeText } from "../memory/segment.ts";
+import { Members } from "./members.ts";
+import type { Realm } from "./realm.ts";
+
+/** What a commons is, and what it must be if it exists. */
+export interface CommonsParameters {
+  /** The pattern's folder in the runtime directory. */
+  readonly folder: string;
+  readonly name: string;
+  /** The name as a file name, see `encodeName`. */
+  readonly encoded: string;
+  readonly kind: Kind;
+  /** Data bytes behind {@linkcode CommonsLayout} for a capacity. */
+  readonly dataBytes: (capacity: number) => number;
+  /** Capacity that the user asked for; `undefined`: whatever is there. */
+  readonly capacity: number | undefined;
+  /** Capacity of a new one that nobody asked for. */
+  readonly defaultCapacity: number;
+  /** A number that stands for the codec, see `codecId`; 0 for none. */
+  readonly codec?: number;
+  /** The name of a codec's number, for messages. */
+  readonly codecName?: (codec: number) => string;
+  /** It stays when its last member leaves or dies. */
+  readonly durable?: boolean;
+}
+
+/**
+ * The pattern's part. All but `onRecovered` are called under the lock of the folder,
+ * and so must not ring anybody.
+ */
+export interface CommonsHooks {
+  /** Writes what a new segment starts with besides zeros. */
+  initialise?(segment: Segment): void;
+  /** Checks one that exists, before joining; throws what is wrong. */
+  check?(segment: Segment): void;
+  /** Puts right what a member left that is dead; may run twice for the same one. */
+  recover(segment: Segment, member: number): void;
+  /** Some member was recovered: waits may be over. Called without the lock. */
+  onRecovered?(): void;
+}
+
+const DURABLE_FILE = "durable";
+const MEMBER = "member-";
+/** When the lock of the folder couldn't be had for a recovery: again after so many ms. */
+const RETRY = 1000;
+
+let count = 0;
+
+/** See the module. */
+export class Commons {
+  readonly segment: Segment;
+  readonly members: Members;
+  /** Our slot in the table of members. */
+  readonly index: number;
+  readonly #realm: Realm;
+  readonly #parts: string[];
+  readonly #hooks: CommonsHooks;
+  readonly #memberFile: string;
+  readonly #look = (): void => this.#recoverDead();
+  #closed = false;
+
+  private constructor(
+    realm: Realm,
+    parts: string[],
+    hooks: CommonsHooks,
+    memberFile: string,
+    segment: Segment,
+    source: number,
+  ) {
+    this.#realm = realm;
+    this.#parts = parts;
+    this.#hooks = hooks;
+    this.#memberFile = memberFile;
+    this.segment = segment;
+    this.members = new Members(realm, segment);
+    this.index = this.members.join(source);
+    realm.onDeathHint.add(this.#look);
+  }
+
+  /**
+   * Opens or makes it and becomes a member, with the source of the reactor that
+   * others ring.
+   */
+  static join(
+    realm: Realm,
+    parameters: CommonsParameters,
+    hooks: CommonsHooks,
+    source: number,
+  ): Commons {
+    const parts = [parameters.folder, parameters.encoded];
+    buryDead(realm, parts);
+    let commons: Commons;
+    try {
+      commons = realm.directory.locked(parts, (path) => {
+        const memberFile = `${path}/${MEMBER}${source}-${++count}-${realm.id}`;
+        makeMemberFile(realm, memberFile);
+        try {
+          const segment = openOrMake(realm, path, parameters, hooks);
+          try {
+            return new Commons(realm, parts, hooks, memberFile, segment, source);
+          } catch (error) {
+            segment.close();
+            throw error;
+          }
+        } catch (error) {
+          realm.directory.removeFile(memberFile);
+          removeUnused(realm.directory, parts);
+          throw error;
+        }
+      });
+    } catch (error) {
+      realm.directory.prune(parts);
+      throw error;
+    }
+    commons.#recoverDead();
+    return commons;
+  }
+
+  /** Ends the membership. The pattern has given back all that it held. */
+  leave(): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    this.#realm.onDeathHint.delete(this.#look);
+    const { directory } = this.#realm;
+    directory.locked(this.#parts, () => {
+      this.members.leave(this.index);
+      directory.removeFile(this.#memberFile);
+      removeUnused(directory, this.#parts);
+    });
+    directory.prune(this.#parts);
+    this.members.close();
+    this.segment.close();
+  }
+
+  /** Called on each hint of a death: recovers and frees the slots of the dead. */
+  #recoverDead(): void {
+    if (this.#closed) return;
+    const dead = this.members.dead();
+    if (dead.length === 0) return;
+    try {
+      this.#realm.directory.locked(this.#parts, () => {
+        for (const one of dead) {
+          if (!this.members.isSame(one)) continue; // somebody else was faster
+          this.#hooks.recover(this.segment, one.member);
+          this.members.leave(one.member);
+        }
+      });
+    } catch (error) {
+      if (!(error instanceof TimeoutError)) throw error;
+      this.#realm.reactor.startTimer(this.#look, RETRY);
+      return;
+    }
+    this.members.ringAll();
+    this.#hooks.onRecovered?.();
+  }
+
+  /** Removes a durable one that nobody uses; false if there is none, or somebody uses it. */
+  static remove(realm: Realm, folder: string, encoded: string): boolean {
+    const parts = [folder, encoded];
+    buryDead(realm, parts);
+    const removed = realm.directory.locked(parts, (path) => {
+      if (realm.directory.list(path).some((file) => isNodeId(file.slice(-16)))) return false;
+      return realm.directory.removeFile(`${path}/${DURABLE_FILE}`);
+    });
+    realm.directory.prune(parts);
+    return removed;
+  }
+}
+
+/** Proves the death of members and lets what they left be removed. Not under the lock. */
+function buryDead(realm: Realm, parts: string[]): void {
+  const { directory } = realm;
+  const ids = directory.list(directory.path(...parts)).map((file) => file.slice(-16));
+  for (const id of new Set(ids)) if (isNodeId(id)) realm.isDead(id);
+}
+
+function makeMemberFile(realm: Realm, path: string): void {
+  const segment = Segment.create(realm.binding, path, {
+    kind: Kind.member,
+    pages: 1,
+    creator: realm.id,
+  });
+  segment?.close();
+}
+
+function openOrMake(
+  realm: Realm,
+  path: string,
+  parameters: CommonsParameters,
+  hooks: CommonsHooks,
+): Segment {
+  const { durable = false } = parameters;
+  for (const file of [DURABLE_FILE, SHARED_FILE]) {
+    const segment = Segment.open(realm.binding, `${path}/${file}`, parameters.kind);
+    if (segment === undefined) continue;
+    try {
+      check(segment, parameters);
+      hooks.check?.(segment);
+    } catch (error) {
+      segment.close();
+      throw error;
+    }
+    segment.releaseFile();
+    if (durable && file === SHARED_FILE) {
+      realm.directory.rename(`${path}/${file}`, `${path}/${DURABLE_FILE}`);
+    }
+    return segment;
+  }
+  return make(realm, path, durable ? DURABLE_FILE : SHARED_FILE, parameters, hooks);
+}
+
+function check(segment: Segment, parameters: CommonsParameters): void {
+  const { name, capacity, codec = 0, codecName = String } = parameters;
+  const actual = segment.u32(Header.capacity);
+  if (capacity !== undefined && capacity !== actual) {
+    throw new CapacityMismatchError(name, capacity, actual);
+  }
+  const theirs = segment.u32(Header.codec);
+  if (theirs !== codec) throw new CodecMismatchError(name, codecName(codec), codecName(theirs));
+}
+
+function make(
+  realm: Realm,
+  path: string,
+  file: string,
+  parameters: CommonsParameters,
+  hooks: CommonsHooks,
+): Segment {
+  const { kind, name, codec = 0, dataBytes } = parameters;
+  const capacity = parameters.capacity ?? parameters.defaultCapacity;
+  const draft = `${path}/new-${++count}-${realm.id}`;
+  const pages = CommonsLayout.pages + Math.ceil(dataBytes(capacity) / PAGE);
+  const created = { kind, pages, creator: realm.id, capacity, codec };
+  // The lock of the folder is held, so it can't be gone.
+  const segment = Segment.create(realm.binding, draft, created)!;
+  writeText(segment, CommonsLayout.name, CommonsLayout.nameBytes, name);
+  hooks.initialise?.(segment);
+  segment.releaseFile();
+  realm.directory.rename(draft, `${path}/${file}`);
+  return segment;
+}
