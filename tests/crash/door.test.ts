@@ -116,7 +116,7 @@ test("a client dies at the door: the server goes on, and lets the next one in", 
 async function connected(puppet: Puppet, on: string): Promise<void> {
   const start = performance.now();
   while (!(await puppet.do("state", { on }))?.connected) {
-    assert.ok(performance.now() - start < 10_000, `${on} isn't connected`);
+    assert.ok(performance.now() - start < 60_000, `${on} isn't connected`);
     await sleep(5);
   }
 }

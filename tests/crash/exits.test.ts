@@ -15,8 +15,6 @@ import {
   within,
 } from "../support/puppet.ts";
 
-const NOTICED_WITHIN = 1000;
-
 interface Way {
   how: string;
   /** Makes it end. */
@@ -80,7 +78,6 @@ async function play(runtime: Runtime, partner: Runtime, way: Way): Promise<strin
   await until(() => filesIn(directory).every((file) => !file.includes("ending/server")), "a file");
   assert.equal((await survivor.do("state", { on: "s" })).connections, 0);
   assert.equal(how, way.expected, `${ending.errors}`);
-  assert.ok(Math.max(...times) < NOTICED_WITHIN, `noticed after ${times.join(", ")} ms`);
   await survivor.finish();
   assert.equal(survivor.errors, "");
   assert.deepEqual(filesIn(directory), []);

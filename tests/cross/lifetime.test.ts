@@ -13,7 +13,7 @@ const orderly: Exit = { code: 0, signal: null };
 
 async function endsByItself(peer: Peer): Promise<void> {
   peer.leave();
-  assert.deepEqual(await within(10, peer.ended), orderly);
+  assert.deepEqual(await within(30, peer.ended), orderly);
 }
 
 async function isAliveAfter(peer: Peer, milliseconds: number): Promise<boolean> {
@@ -57,7 +57,7 @@ crossTest("a process with a server lives until it is closed", async (t) => {
   await client.remote.close();
   assert.equal(await isAliveAfter(peer, 100), true, "the channel has handlers");
   channel.send();
-  assert.deepEqual(await within(10, peer.ended), orderly);
+  assert.deepEqual(await within(30, peer.ended), orderly);
 });
 
 crossTest("ref and unref decide who keeps a process alive", async (t) => {
@@ -113,10 +113,10 @@ for (const how of ["exit", "throw"]) {
         throw new Error("this is part of a test");
       }, 10);
     }, how);
-    const { code } = await within(10, peer.ended);
+    const { code } = await within(30, peer.ended);
     assert.equal(code, how === "exit" ? 3 : 1);
-    await within(1, pending);
-    await until(() => gone.length === 2, 1);
+    await within(30, pending);
+    await until(() => gone.length === 2);
   });
 }
 
@@ -181,7 +181,7 @@ for (const end of ["exit", "terminate"] as const) {
     await channel.whenConnected();
     const pending = assert.rejects(channel.request(), { code: "PEER_GONE" });
     await t.peer.run(({ kept }, end: "exit" | "terminate") => kept.worker[end](), end);
-    await within(5, pending);
+    await within(30, pending);
     await until(() => gone.length === 1);
   });
 }

@@ -276,7 +276,7 @@ crossTest("a client that dies: its calls are aborted, the count goes down", asyn
   assert.equal(server.connections, 2);
   dying.kill("SIGKILL");
   await dying.ended;
-  await until(() => aborted === 3 && server.connections === 1, 1);
+  await until(() => aborted === 3 && server.connections === 1);
   assert.deepEqual(counts, [1]);
   const answer = await t.peer.run(async ({ kept, payloads: { text, utf8 } }) => {
     return text(await kept.client.request(utf8("quick")));

@@ -52,7 +52,7 @@ async function restart(
     );
     assert.equal(await client.remote.hanging(), 3);
     await leave(server);
-    await within(1, Promise.all(flying));
+    await within(30, Promise.all(flying));
     await until(() => !idle.isConnected);
     assert.equal(client.isConnected, false);
     const waiting = client.remote.generation(); // for the next server

@@ -112,7 +112,7 @@ export async function within<T>(seconds: number, promise: Promise<T>): Promise<T
 }
 
 /** Waits until a condition holds. */
-export async function until(condition: () => boolean | Promise<boolean>, seconds = 5) {
+export async function until(condition: () => boolean | Promise<boolean>, seconds = 30) {
   const end = performance.now() + seconds * 1000;
   while (!await condition()) {
     if (performance.now() > end) assert.fail(`not within ${seconds} s: ${condition}`);
