@@ -5,7 +5,8 @@
  *     <root>/<kind>/<name>/<file>     what a pattern needs; see docs/protocol.md
  *
  * Every file name outside of `nodes` ends with the id of the node it belongs to,
- * so whoever proves a node dead can remove all that it left.
+ * so whoever proves a node dead can remove all that it left. What several share is
+ * named `shared`, and goes with the last of their files.
  *
  * @module
  */

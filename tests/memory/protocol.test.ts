@@ -4,11 +4,14 @@ import assert from "node:assert/strict";
 import fs from "node:fs";
 import { test } from "node:test";
 import {
+  CommonsLayout,
   ConnectionLayout,
   Header,
   Kind,
   LAYOUT_VERSION,
+  MAX_MEMBERS,
   MAX_SOURCES,
+  Member,
   NodeLayout,
   PAGE,
   Refusal,
@@ -48,7 +51,9 @@ function table(heading: string, title: string): Record<string, number> {
 /** A layout without what isn't an offset. */
 function offsets(layout: Record<string, number>): Record<string, number> {
   return Object.fromEntries(
-    Object.entries(layout).filter(([name]) => !/Bytes$|^pages$/.test(name) || layout === Header),
+    Object.entries(layout).filter(([name]) =>
+      !/Bytes$|^pages$|^bytes$/.test(name) || layout === Header
+    ),
   );
 }
 
@@ -61,6 +66,8 @@ const tables: [heading: string, title: string, numbers: Record<string, number>][
   ["Record", "kind", RecordKind],
   ["Record", "flag", RecordFlag],
   ["Server", "offset", offsets(ServerLayout)],
+  ["Commons", "offset", offsets(CommonsLayout)],
+  ["Commons", "member", offsets(Member)],
 ];
 
 for (const [heading, title, numbers] of tables) {
@@ -77,6 +84,11 @@ test("docs/protocol.md: numbers in its sentences", () => {
     Object.entries(values).map(([name, value]) => `${value} ${name}`).join(", ");
   said("Header", `version of the layout: ${LAYOUT_VERSION}`, list(Kind), `of ${PAGE} bytes`);
   said("Node", list(Bell), MAX_SOURCES.toLocaleString("en"));
+  said(
+    "Commons",
+    `${MAX_MEMBERS} members of ${Member.bytes} B`,
+    `${CommonsLayout.nameBytes} bytes`,
+  );
   said("Node", `${NodeLayout.descriptionBytes} bytes`);
   said("Connection", list(SideState), `${ConnectionLayout.nameBytes} bytes`);
   said("Server", `${ServerLayout.nameBytes} bytes`);
