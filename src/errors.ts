@@ -29,6 +29,7 @@ export type ErrorCode =
   | "PEER_GONE"
   | "PERMISSION"
   | "REMOTE"
+  | "STREAM_ABORTED"
   | "SYSTEM"
   | "TIMEOUT"
   | "UNKNOWN_METHOD"
@@ -259,6 +260,14 @@ export class RemoteError extends CausewayError {
   /** Made by the library only. */
   constructor(message: string, options?: ErrorOptions) {
     super("REMOTE", message, options);
+  }
+}
+
+/** The other side let go of a stream before its end, and gave no reason. */
+export class StreamAbortedError extends CausewayError {
+  /** Made by the library only. */
+  constructor() {
+    super("STREAM_ABORTED", "the other side let go of the stream before its end");
   }
 }
 
