@@ -22,10 +22,13 @@ export type ErrorCode =
   | "KIND_MISMATCH"
   | "LIBRARY"
   | "LIMIT"
+  | "MEMORY_GONE"
   | "MESSAGE_TOO_LARGE"
   | "NAME_TAKEN"
+  | "NOT_SHARED"
   | "NO_SPACE"
   | "OWNER"
+  | "PARAMETER_MISMATCH"
   | "PEER_GONE"
   | "PERMISSION"
   | "REMOTE"
@@ -140,11 +143,13 @@ export class CorruptSegmentError extends CausewayError {
 /** A blocking call waits for this very thread, which can't answer while it waits. */
 export class DeadlockError extends CausewayError {
   /** Made by the library only. */
-  constructor(name: string) {
+  constructor(
+    name: string,
+    why = "the other side lives in the same realm and its handler didn't answer at once",
+  ) {
     super(
       "DEADLOCK",
-      `a blocking call on "${name}" would wait for its own thread: the other side lives in the ` +
-        "same realm and its handler didn't answer at once; use the awaited form",
+      `a blocking call on "${name}" would wait for its own thread: ${why}; use the awaited form`,
     );
   }
 }
@@ -178,6 +183,18 @@ export class LimitError extends CausewayError {
   /** Made by the library only. */
   constructor(message: string, options?: ErrorOptions) {
     super("LIMIT", message, options);
+  }
+}
+
+/** Shared memory that somebody passed by reference isn't there any more. */
+export class MemoryGoneError extends CausewayError {
+  /** Made by the library only. */
+  constructor(name: string) {
+    super(
+      "MEMORY_GONE",
+      `${name} is gone: who passed it died or closed it before it was opened here, and nobody ` +
+        "else has it open; keep it open on the side that passes it until the other side has it",
+    );
   }
 }
 
@@ -216,11 +233,36 @@ export class NoSpaceError extends CausewayError {
   }
 }
 
+/** A buffer of this process alone was given where shared memory is asked for. */
+export class NotSharedError extends CausewayError {
+  /** Made by the library only. */
+  constructor(given: string) {
+    super(
+      "NOT_SHARED",
+      `${given} is a non-shared buffer where shared memory is asked for: no other process can see ` +
+        "its bytes; make memory with `SharedMemory.create({ size })` or `SharedMemory.open(name, …)` " +
+        "and work in its `bytes`, or copy into them",
+    );
+  }
+}
+
 /** A file or directory belongs to another user, or others may write it. */
 export class OwnerError extends CausewayError {
   /** Made by the library only. */
   constructor(message: string) {
     super("OWNER", message);
+  }
+}
+
+/** What exists under a name was made with another parameter than the one asked for. */
+export class ParameterMismatchError extends CausewayError {
+  /** Made by the library only. */
+  constructor(name: string, parameter: string, asked: unknown, actual: unknown) {
+    super(
+      "PARAMETER_MISMATCH",
+      `${name} was made with ${parameter} ${actual}, but ${asked} was asked for: ` +
+        "use the same everywhere, or leave it out",
+    );
   }
 }
 

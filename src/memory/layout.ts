@@ -200,6 +200,51 @@ export const CommonsLayout = {
  */
 export const Member = { state: 0, source: 4, node: 8, waiting: 16, words: 20, bytes: 64 } as const;
 
+/**
+ * Shared memory: a commons whose data are the user's bytes. Its capacity is the
+ * data's size in pages.
+ *
+ *     256   size in bytes: low word, high word
+ *     264   element type of a shared array: index in `ELEMENT_TYPES` plus 1, 0 for bytes
+ */
+export const MemoryLayout = { sizeLow: 256, sizeHigh: 260, element: 264 } as const;
+
+/**
+ * A mutex: a commons without data.
+ *
+ *     256   owner: 0 free, slot of the member that holds it plus 1; bit 31: abandoned
+ *     384   contended: not 0 if somebody may wait
+ */
+export const MutexLayout = { owner: 256, contended: 384 } as const;
+
+/**
+ * A read-write lock: a commons without data.
+ *
+ *     256   writer: 0 nobody, slot of the member that writes or wants to plus 1; bit 30: it
+ *           writes; bit 31: abandoned
+ *     384   contended: not 0 if somebody may wait for the writer
+ *
+ * Each member's first own word counts its readers.
+ */
+export const RwLockLayout = { writer: 256, contended: 384 } as const;
+
+/**
+ * An event: a commons without data.
+ *
+ *     256   mode: 1 stays set, 2 resets itself
+ *     384   state: 1 set; with mode 2: how many may pass
+ *     512   sets: counts how often it became set, wraps at 2^32
+ *     640   contended: not 0 if somebody may wait
+ *
+ * Each member's first own word counts those who wait in it.
+ */
+export const EventLayout = { mode: 256, state: 384, sets: 512, contended: 640 } as const;
+
+/** Lock words: the owner's or writer's death left what the lock guards as it was then. */
+export const ABANDONED = 0x8000_0000 | 0;
+/** Writer word of a read-write lock: the readers are out, and it writes. */
+export const WRITING = 0x4000_0000;
+
 /** The least and the greatest capacity of a ring, in bytes; powers of two. */
 export const MIN_CAPACITY = 4096;
 /** See {@linkcode MIN_CAPACITY}. */

@@ -30,11 +30,13 @@ export interface SegmentParameters {
   readonly creator: string;
   readonly capacity?: number;
   readonly codec?: number;
+  /** How many bytes from the start to view; default all. See {@linkcode Segment.view}. */
+  readonly viewed?: number;
 }
 
 /** A mapped file. */
 export class Segment {
-  /** All bytes. */
+  /** All bytes, or those that were to be viewed. */
   readonly bytes: Uint8Array<ArrayBuffer>;
   /** The same as words, for Atomics. */
   readonly words: Int32Array<ArrayBuffer>;
@@ -42,6 +44,8 @@ export class Segment {
   readonly address: Address;
   /** The shim's own record of it. */
   readonly native: BigUint64Array<ArrayBuffer>;
+  /** Bytes that are mapped. */
+  readonly size: number;
   /** Where it was made or opened; a rename doesn't change it. */
   readonly path: string;
   readonly #binding: Binding;
@@ -51,12 +55,14 @@ export class Segment {
     binding: Binding,
     path: string,
     native: BigUint64Array<ArrayBuffer>,
+    viewed: number | undefined,
   ) {
     this.#binding = binding;
     this.path = path;
     this.native = native;
     const [base, size] = native as unknown as [bigint, bigint];
-    const buffer = binding.view(base, Number(size));
+    this.size = Number(size);
+    const buffer = binding.view(base, Math.min(this.size, viewed ?? this.size));
     this.bytes = new Uint8Array(buffer);
     this.words = new Int32Array(buffer);
     this.address = binding.address(base);
@@ -77,19 +83,27 @@ export class Segment {
     if (status === Status.notFound) return undefined;
     if (status === Status.noSpace) throw noSpace(binding, path, parameters.pages * PAGE);
     if (status < 0) throw statusError(shim, status, "create the segment", path);
-    const segment = new Segment(binding, path, native);
+    const segment = new Segment(binding, path, native, parameters.viewed);
     writeHeader(segment, parameters, randomBytes(shim, 16));
     return segment;
   }
 
-  /** Opens a segment of the given kind; `undefined` if it doesn't exist. */
-  static open(binding: Binding, path: string, kind: Kind): Segment | undefined {
+  /**
+   * Opens a segment of the given kind, and views so many bytes of it (default: all);
+   * `undefined` if it doesn't exist.
+   */
+  static open(
+    binding: Binding,
+    path: string,
+    kind: Kind,
+    viewed?: number,
+  ): Segment | undefined {
     const { shim } = binding;
     const native = new BigUint64Array(3);
     const status = shim.cw_segment_open(nativePath(path), native);
     if (status === Status.notFound) return undefined;
     if (status < 0) throw statusError(shim, status, "open the segment", path);
-    const segment = new Segment(binding, path, native);
+    const segment = new Segment(binding, path, native, viewed);
     try {
       checkHeader(segment, kind);
     } catch (error) {
@@ -120,6 +134,19 @@ export class Segment {
   /** Is it still mapped? */
   get mapped(): boolean {
     return this.#mapped;
+  }
+
+  /**
+   * One more view of a part, over memory that the views of this segment may share. Who
+   * asks for it detaches it before the segment is closed.
+   *
+   * @throws {RangeError} The runtime has no buffers of that size.
+   */
+  view(offset: number, bytes: number): ArrayBuffer {
+    if (!this.#mapped || offset + bytes > this.size) {
+      throw new RangeError(`${this.path} has no ${bytes} bytes at ${offset}`);
+    }
+    return this.#binding.view(this.native[0]! + BigInt(offset), bytes);
   }
 
   /** Node id of who made it. */
@@ -186,7 +213,7 @@ function writeHeader(
 }
 
 function checkHeader(segment: Segment, kind: Kind): void {
-  const { path, bytes } = segment;
+  const { path } = segment;
   const magic = segment.u32(Header.magic);
   if (magic !== MAGIC) {
     throw new CorruptSegmentError(`${path} doesn't start with a segment's header`);
@@ -196,9 +223,9 @@ function checkHeader(segment: Segment, kind: Kind): void {
   const actual = segment.u32(Header.kind);
   if (actual !== kind) throw new KindMismatchError(path, kindName(kind), kindName(actual));
   const pages = segment.u32(Header.pages);
-  if (pages * PAGE !== bytes.length) {
+  if (pages * PAGE !== segment.size) {
     throw new CorruptSegmentError(
-      `${path} says it has ${pages} pages, but its size is ${bytes.length} bytes`,
+      `${path} says it has ${pages} pages, but its size is ${segment.size} bytes`,
     );
   }
 }

@@ -39,6 +39,8 @@ export interface CommonsParameters {
   readonly codecName?: (codec: number) => string;
   /** It stays when its last member leaves or dies. */
   readonly durable?: boolean;
+  /** View only what is before the data: somebody else views that. */
+  readonly withoutData?: boolean;
 }
 
 /**
@@ -208,7 +210,12 @@ function openOrMake(
 ): Segment {
   const { durable = false } = parameters;
   for (const file of [DURABLE_FILE, SHARED_FILE]) {
-    const segment = Segment.open(realm.binding, `${path}/${file}`, parameters.kind);
+    const segment = Segment.open(
+      realm.binding,
+      `${path}/${file}`,
+      parameters.kind,
+      viewedOf(parameters),
+    );
     if (segment === undefined) continue;
     try {
       check(segment, parameters);
@@ -224,6 +231,10 @@ function openOrMake(
     return segment;
   }
   return make(realm, path, durable ? DURABLE_FILE : SHARED_FILE, parameters, hooks);
+}
+
+function viewedOf({ withoutData = false }: CommonsParameters): number | undefined {
+  return withoutData ? CommonsLayout.pages * PAGE : undefined;
 }
 
 function check(segment: Segment, parameters: CommonsParameters): void {
@@ -247,7 +258,15 @@ function make(
   const capacity = parameters.capacity ?? parameters.defaultCapacity;
   const draft = `${path}/new-${++count}-${realm.id}`;
   const pages = CommonsLayout.pages + Math.ceil(dataBytes(capacity) / PAGE);
-  const created = { kind, pages, creator: realm.id, capacity, codec };
+  const viewed = viewedOf(parameters);
+  const created = {
+    kind,
+    pages,
+    creator: realm.id,
+    capacity,
+    codec,
+    ...(viewed !== undefined && { viewed }),
+  };
   // The lock of the folder is held, so it can't be gone.
   const segment = Segment.create(realm.binding, draft, created)!;
   writeText(segment, CommonsLayout.name, CommonsLayout.nameBytes, name);
