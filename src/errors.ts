@@ -20,6 +20,7 @@ export type ErrorCode =
   | "DEADLOCK"
   | "DIRECTORY"
   | "KIND_MISMATCH"
+  | "LAGGED"
   | "LIBRARY"
   | "LIMIT"
   | "MEMORY_GONE"
@@ -109,10 +110,10 @@ export class CodecError extends CausewayError {
 /** Server and client use different codecs. */
 export class CodecMismatchError extends CausewayError {
   /** Made by the library only. */
-  constructor(name: string, ours: string, theirs: string) {
+  constructor(name: string, ours: string, theirs: string, them = "server", us = "this client") {
     super(
       "CODEC_MISMATCH",
-      `server "${name}" speaks the codec "${theirs}", this client "${ours}": use the same on both sides`,
+      `${them} "${name}" speaks the codec "${theirs}", ${us} "${ours}": use the same on both sides`,
     );
   }
 }
@@ -120,11 +121,11 @@ export class CodecMismatchError extends CausewayError {
 /** The server holds as many connections as it accepts. */
 export class ConnectionLimitError extends CausewayError {
   /** Made by the library only. */
-  constructor(name: string, limit: number) {
+  constructor(name: string, limit: number, who = "server", option = "maxConnections") {
     super(
       "CONNECTION_LIMIT",
-      `server "${name}" refused the connection: it accepts ${limit} at a time ` +
-        "(`maxConnections` of the server)",
+      `${who} "${name}" refused the connection: it accepts ${limit} at a time ` +
+        `(\`${option}\` of the ${who})`,
     );
   }
 }
@@ -170,6 +171,23 @@ export class KindMismatchError extends CausewayError {
   }
 }
 
+/** A subscriber fell behind a publisher and was disconnected from it, as it had asked. */
+export class LaggedError extends CausewayError {
+  /** Id of the publisher. */
+  readonly publisher: string;
+
+  /** Made by the library only. */
+  constructor(name: string, publisher: string) {
+    super(
+      "LAGGED",
+      `a subscriber of topic "${name}" fell so far behind publisher ${publisher} that it was ` +
+        'disconnected from it, as `onLag: "disconnect"` asks: open a new one to go on, read ' +
+        "faster, or give the publisher a larger `capacity`",
+    );
+    this.publisher = publisher;
+  }
+}
+
 /** The native library can't be found or loaded. */
 export class LibraryError extends CausewayError {
   /** Made by the library only. */
@@ -201,11 +219,15 @@ export class MemoryGoneError extends CausewayError {
 /** A message is larger than one of the two sides accepts. */
 export class MessageTooLargeError extends CausewayError {
   /** Made by the library only. */
-  constructor(size: number, limit: number, whose: string) {
+  constructor(
+    size: number,
+    limit: number,
+    whose: string,
+    hint = "raise `maxMessageBytes`, or send it in parts",
+  ) {
     super(
       "MESSAGE_TOO_LARGE",
-      `a message of ${size} bytes is over the limit of ${limit} bytes of ${whose}: ` +
-        "raise `maxMessageBytes`, or send it in parts",
+      `a message of ${size} bytes is over the limit of ${limit} bytes of ${whose}: ${hint}`,
     );
   }
 }

@@ -245,6 +245,95 @@ export const ABANDONED = 0x8000_0000 | 0;
 /** Writer word of a read-write lock: the readers are out, and it writes. */
 export const WRITING = 0x4000_0000;
 
+/** States of a publisher. */
+export const PublisherState = { open: 1, closed: 2 } as const;
+
+/**
+ * A publisher of a topic: its broadcast ring, and a slot for each subscriber.
+ *
+ *     0     header; capacity: data bytes of the ring; codec
+ *     128   door: source index in the creator's ready bitmap
+ *     132   state: 1 open, 2 closed
+ *     136   slots: how many there are
+ *     256   oldest: position of the oldest record that stays whole (publisher)
+ *     384   wanted: bit 0: some subscriber waits; bit 1: some slot changed hands
+ *     2048  name: length (u32), then UTF-8 (cut at 2044 bytes)
+ *     4096  slots, see {@linkcode SubscriberSlot}; then data, from the next page on
+ */
+export const PublisherLayout = {
+  door: 128,
+  state: 132,
+  slots: 136,
+  oldest: 256,
+  wanted: 384,
+  name: 2048,
+  nameBytes: 2044,
+  table: 4096,
+} as const;
+
+/** Bits of the word `wanted` of a publisher. */
+export const Wanted = { wake: 1, look: 2 } as const;
+
+/** States of a subscriber's slot. */
+export const SlotState = { free: 0, joining: 1, open: 2, cut: 3 } as const;
+
+/** What a subscriber wants when it lags. */
+export const LagPolicy = { block: 0, dropOldest: 1, disconnect: 2 } as const;
+/** A value of {@linkcode LagPolicy}. */
+export type LagPolicy = (typeof LagPolicy)[keyof typeof LagPolicy];
+
+/**
+ * A subscriber's slot in a publisher's table.
+ *
+ *     +0    state: 0 free, 1 joining, 2 open, 3 cut by the publisher
+ *     +4    source: index in its node's ready bitmap
+ *     +8    node id (8 bytes)
+ *     +16   count: tells it from other subscribers of its node
+ *     +20   policy: 0 block, 1 drop the oldest, 2 disconnect
+ *     +24   history: how many of the last messages it wants
+ *     +28   attached: 1 when the subscriber has mapped the ring
+ *     +64   start: position of its first record (publisher)
+ *     +68   sequence: number of that record, low word, then high word (publisher)
+ *     +76   lag: counts looks at which it was behind `oldest` (publisher)
+ *     +80   room wanted: the publisher waits for this one; cleared by who rings
+ *     +128  head: position up to which it has read (subscriber)
+ *     +132  waiting: it wants to be rung at the next message; cleared by the publisher
+ */
+export const SubscriberSlot = {
+  state: 0,
+  source: 4,
+  node: 8,
+  count: 16,
+  policy: 20,
+  history: 24,
+  attached: 28,
+  start: 64,
+  sequence: 68,
+  lag: 76,
+  roomWanted: 80,
+  head: 128,
+  waiting: 132,
+  bytes: 256,
+} as const;
+
+/** The most slots that a publisher can have. */
+export const MAX_SUBSCRIBERS = 4096;
+
+/** Offset of a publisher's data. */
+export function publisherData(slots: number): number {
+  const end = PublisherLayout.table + slots * SubscriberSlot.bytes;
+  return Math.ceil(end / PAGE) * PAGE;
+}
+
+/**
+ * A subscriber of a topic, as a publisher that comes later finds it: one page.
+ *
+ *     0     header; codec
+ *     128   knocks: counts publishers that came; written by them
+ *     256   policy: 0 block, 1 drop the oldest, 2 disconnect
+ */
+export const SubscriberLayout = { knocks: 128, policy: 256, pages: 1 } as const;
+
 /** The least and the greatest capacity of a ring, in bytes; powers of two. */
 export const MIN_CAPACITY = 4096;
 /** See {@linkcode MIN_CAPACITY}. */
