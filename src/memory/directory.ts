@@ -31,11 +31,14 @@ const LOCK_TIMEOUT_MS = 10_000;
 export class RuntimeDirectory {
   /** Absolute path. */
   readonly root: string;
+  /** The shim that works on it. */
+  readonly binding: Binding;
   readonly #binding: Binding;
   readonly #isDefault: boolean;
 
   /** `root` undefined: `CAUSEWAY_DIR`, or the user's own default. */
   constructor(binding: Binding, root: string | undefined) {
+    this.binding = binding;
     this.#binding = binding;
     this.#isDefault = root === undefined && binding.shim.cw_directory_is_chosen() === 0;
     this.root = root === undefined ? this.#default() : checkAbsolute(root);

@@ -240,6 +240,47 @@ export const RwLockLayout = { writer: 256, contended: 384 } as const;
  */
 export const EventLayout = { mode: 256, state: 384, sets: 512, contended: 640 } as const;
 
+/**
+ * A pipe: a commons with a ring of slots that all have one size. Capacity: slots, a
+ * power of two. Both counters wrap at 2^32; the slot of a message is its number
+ * modulo the capacity.
+ *
+ *     256   head: messages that have arrived; written by the receiver
+ *     384   tail: messages that were sent; written by the sender
+ *     512   receiverWaiting: 1: the receiver relies on being rung
+ *     640   senderWaiting: 1: the sender relies on being rung
+ *     768   sender: who it is, see {@linkcode Role}
+ *     896   receiver: the same
+ *     1024  messageBytes: the most bytes of a message
+ *     1028  stride: bytes from one slot to the next
+ *     1032  fixed: 1 if every message has messageBytes; 0 if its length is before it (u32)
+ *     1152  codecName: length (u32), then UTF-8 (cut at 892 bytes)
+ *     20480 slots
+ */
+export const PipeLayout = {
+  head: 256,
+  tail: 384,
+  receiverWaiting: 512,
+  senderWaiting: 640,
+  sender: 768,
+  receiver: 896,
+  messageBytes: 1024,
+  stride: 1028,
+  fixed: 1032,
+  codecName: 1152,
+  codecNameBytes: 892,
+  slots: 20480,
+} as const;
+
+/**
+ * The word of a role: who has it, and how often it was taken.
+ *
+ *     bits 0-8   the member that has it, plus 1; 0: nobody
+ *     bit 9      who had it last died
+ *     bits 10-31 how often it was taken
+ */
+export const Role = { holder: 0x1ff, died: 0x200, taken: 0x400 } as const;
+
 /** Lock words: the owner's or writer's death left what the lock guards as it was then. */
 export const ABANDONED = 0x8000_0000 | 0;
 /** Writer word of a read-write lock: the readers are out, and it writes. */

@@ -8,8 +8,14 @@
  * @module
  */
 import type { Binding } from "../platform/binding.ts";
+import {
+  CausewayError,
+  CorruptSegmentError,
+  KindMismatchError,
+  VersionMismatchError,
+} from "../errors.ts";
 import type { RuntimeDirectory } from "./directory.ts";
-import { Kind, NodeLayout } from "./layout.ts";
+import { Header, Kind, NodeLayout, PipeLayout } from "./layout.ts";
 import { isNodeId, randomNodeId } from "./names.ts";
 import { Segment, writeText } from "./segment.ts";
 
@@ -107,11 +113,33 @@ function removeFilesOf(directory: RuntimeDirectory, id: string, parts: string[])
 /** The file that all members of a name share, and that goes with the last of them. */
 export const SHARED_FILE = "shared";
 
+/** The folder of all pipes: their shared files stay as long as there are messages in them. */
+export const PIPES = "pipe";
+
 /** Removes the shared file of a folder if it has no member. The caller holds the folder's lock. */
 export function removeUnused(directory: RuntimeDirectory, parts: string[]): void {
   const path = directory.path(...parts);
   if (directory.list(path).some((file) => isNodeId(file.slice(-16)))) return;
-  directory.removeFile(`${path}/${SHARED_FILE}`);
+  const shared = `${path}/${SHARED_FILE}`;
+  if (parts[0] === PIPES && holdsMessages(directory.binding, shared)) return;
+  directory.removeFile(shared);
+}
+
+/** Are there messages in a pipe? What can't be a pipe holds none. */
+function holdsMessages(binding: Binding, path: string): boolean {
+  try {
+    const segment = Segment.open(binding, path, Kind.pipe);
+    if (segment === undefined) return false;
+    const queued = (segment.u32(PipeLayout.tail) - segment.u32(PipeLayout.head)) >>> 0;
+    const holds = queued > 0 && queued <= segment.u32(Header.capacity);
+    segment.close();
+    return holds;
+  } catch (error) {
+    if (!(error instanceof CausewayError)) throw error;
+    // One that only can't be opened now, for want of descriptors, may hold some.
+    return !(error instanceof CorruptSegmentError || error instanceof KindMismatchError ||
+      error instanceof VersionMismatchError);
+  }
 }
 
 /**

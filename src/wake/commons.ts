@@ -36,7 +36,7 @@ export interface CommonsParameters {
   /** A number that stands for the codec, see `codecId`; 0 for none. */
   readonly codec?: number;
   /** The name of a codec's number, for messages. */
-  readonly codecName?: (codec: number) => string;
+  readonly codecName?: (codec: number, segment: Segment) => string;
   /** It stays when its last member leaves or dies. */
   readonly durable?: boolean;
   /** View only what is before the data: somebody else views that. */
@@ -52,6 +52,8 @@ export interface CommonsHooks {
   initialise?(segment: Segment): void;
   /** Checks one that exists, before joining; throws what is wrong. */
   check?(segment: Segment): void;
+  /** We are a member now. */
+  joined?(segment: Segment, member: number): void;
   /** Puts right what a member left that is dead; may run twice for the same one. */
   recover(segment: Segment, member: number): void;
   /** Some member was recovered: waits may be over. Called without the lock. */
@@ -93,6 +95,7 @@ export class Commons {
     this.segment = segment;
     this.members = new Members(realm, segment);
     this.index = this.members.join(source);
+    hooks.joined?.(segment, this.index);
     realm.onDeathHint.add(this.#look);
   }
 
@@ -173,13 +176,14 @@ export class Commons {
     this.#hooks.onRecovered?.();
   }
 
-  /** Removes a durable one that nobody uses; false if there is none, or somebody uses it. */
+  /** Removes one that stayed and that nobody uses; false if there is none, or somebody uses it. */
   static remove(realm: Realm, folder: string, encoded: string): boolean {
     const parts = [folder, encoded];
     buryDead(realm, parts);
     const removed = realm.directory.locked(parts, (path) => {
       if (realm.directory.list(path).some((file) => isNodeId(file.slice(-16)))) return false;
-      return realm.directory.removeFile(`${path}/${DURABLE_FILE}`);
+      const files = [DURABLE_FILE, SHARED_FILE];
+      return files.filter((file) => realm.directory.removeFile(`${path}/${file}`)).length > 0;
     });
     realm.directory.prune(parts);
     return removed;
@@ -244,7 +248,14 @@ function check(segment: Segment, parameters: CommonsParameters): void {
     throw new CapacityMismatchError(name, capacity, actual);
   }
   const theirs = segment.u32(Header.codec);
-  if (theirs !== codec) throw new CodecMismatchError(name, codecName(codec), codecName(theirs));
+  if (theirs === codec) return;
+  throw new CodecMismatchError(
+    name,
+    codecName(codec, segment),
+    codecName(theirs, segment),
+    parameters.folder,
+    "this side",
+  );
 }
 
 function make(
