@@ -27,18 +27,33 @@ export type { ChannelOptions, ChannelStatistics } from "./src/channel/channel.ts
 export type { Answer, BytesHandlers, CallContext } from "./src/connection/bytes_handler.ts";
 export type { OpenOptions, WaitOptions } from "./src/connection/options.ts";
 export type { Statistics } from "./src/connection/statistics.ts";
+export { SharedMemory } from "./src/share/shared_memory.ts";
+export type { SharedMemoryOptions } from "./src/share/shared_memory.ts";
+export { SharedArray } from "./src/share/shared_array.ts";
+export type {
+  SharedArrayOf,
+  SharedArrayOptions,
+  SharedArrayType,
+} from "./src/share/shared_array.ts";
+export type {
+  ElementName,
+  ElementTypes,
+  TypedArray,
+  TypedArrayConstructor,
+} from "./src/share/elements.ts";
 export { serve } from "./src/rpc/serve.ts";
 export type { ServeOptions } from "./src/rpc/serve.ts";
 export { Client, connect } from "./src/rpc/connect.ts";
 export type { Calls, ConnectOptions } from "./src/rpc/connect.ts";
 export { currentCall } from "./src/rpc/context.ts";
 export { RpcServer } from "./src/rpc/server.ts";
-export type { RpcServerOptions, ServerOptions } from "./src/rpc/server.ts";
+export type { RpcServerOptions, ServerOptions, StreamAnswer } from "./src/rpc/server.ts";
 export { RpcClient } from "./src/rpc/client.ts";
+export type { BytesSource } from "./src/rpc/byte_streams.ts";
 export { BaseClient } from "./src/rpc/base_client.ts";
 export type { ClientOptions } from "./src/rpc/client_core.ts";
-export type { Remote, RemoteOneway, RemoteSync } from "./src/rpc/types.ts";
-export type { Codec, FunctionTable } from "./src/codec/codec.ts";
+export type { Remote, RemoteOneway, RemoteResult, RemoteSync } from "./src/rpc/types.ts";
+export type { Codec, FunctionTable, ReferenceType } from "./src/codec/codec.ts";
 export { bytes } from "./src/codec/bytes.ts";
 export { json } from "./src/codec/json.ts";
 export { messagePack } from "./src/codec/messagepack.ts";

@@ -99,6 +99,8 @@ export interface Binding {
   readonly shim: Shim;
   /** The longest a thread may sleep in a blocking call at a time, in ms. */
   readonly longestSleep: number;
+  /** The largest `ArrayBuffer`, in bytes. */
+  readonly largestBuffer: number;
   /** The number of an address as the FFI wants it. */
   address(value: bigint): Address;
   /** A view of native memory, without a copy and without an owner. */

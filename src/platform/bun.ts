@@ -41,6 +41,7 @@ export function load(): Binding {
     library: path,
     shim,
     longestSleep: Infinity,
+    largestBuffer: 2 ** 32,
     address: (value) => Number(value),
     // No deallocator: Bun may run one on a garbage collector thread.
     view: (address, bytes) => toArrayBuffer(Number(address) as Pointer, 0, bytes),

@@ -62,6 +62,7 @@ export function load(): Binding {
     library: path,
     shim,
     longestSleep: Infinity,
+    largestBuffer: 2 ** 53 - 1,
     address: (value) => Deno.UnsafePointer.create(value),
     view(address, bytes) {
       const pointer = Deno.UnsafePointer.create(address) as Deno.PointerObject;

@@ -88,6 +88,7 @@ export function load(): Binding {
     shim,
     // A worker that is terminated ends when it is back in JavaScript, no sooner.
     longestSleep: isMainThread ? Infinity : 500,
+    largestBuffer: 2 ** 53 - 1,
     address: (value) => value,
     view: (address, bytes) => ffi.toArrayBuffer(address, bytes, false),
     nextTurn: (task) => void setImmediate(task),

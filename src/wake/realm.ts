@@ -82,6 +82,11 @@ export class Realm {
     return realm;
   }
 
+  /** One more use, by something that has the realm already; see {@linkcode Realm.acquire}. */
+  use(closer: () => void): void {
+    this.#closers.add(closer);
+  }
+
   /** Ends one use. */
   release(closer: () => void): void {
     this.#closers.delete(closer);

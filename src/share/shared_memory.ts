@@ -1,0 +1,211 @@
+/**
+ * SharedMemory: bytes that several processes see.
+ *
+ * Nothing orders accesses but what the user does: `Atomics` on words of it, or a
+ * lock. It lives as long as somebody has it open.
+ *
+ * @module
+ */
+import { ArgumentError, ClosedError, CodecError, NotSharedError } from "../errors.ts";
+import { CommonsLayout, PAGE } from "../memory/layout.ts";
+import { checkName, encodeName, randomBytes } from "../memory/names.ts";
+import { Commons } from "../wake/commons.ts";
+import { Realm } from "../wake/realm.ts";
+import { describeMemory, Mapping, MEMORY_FOLDER, NAMELESS } from "./mapping.ts";
+import type { MemoryUse, MemoryWish } from "./mapping.ts";
+
+/** Options of {@linkcode SharedMemory.open}. */
+export interface SharedMemoryOptions {
+  /** Bytes. May be left out when the memory exists. */
+  size?: number;
+  /** It stays when nobody has it open any more, until {@linkcode SharedMemory.remove}. Default false. */
+  durable?: boolean;
+  /** The runtime directory: an absolute path. Default: `CAUSEWAY_DIR`, or a private one of the user. */
+  directory?: string;
+}
+
+/** The largest size that the layout can say: 2^32 - 1 pages, with those before the data. */
+const MAX_SIZE = (0xffff_ffff - CommonsLayout.pages) * PAGE;
+
+/** Whose buffer it is. An entry lives as long as the buffer, and so does the memory. */
+const owners = new WeakMap<ArrayBufferLike, SharedMemory>();
+
+/** For the rest of this room: opens what a wish says. */
+export let adoptMemory: (realm: Realm, wish: MemoryWish) => SharedMemory;
+/** For the rest of this room: how it is mapped. Throws {@linkcode ClosedError}. */
+export let mappingOf: (memory: SharedMemory) => Mapping;
+
+/**
+ * Memory that processes share, by name or passed by reference: in an argument or
+ * result of a call, in a message of a topic or queue.
+ *
+ * @example
+ * ```ts
+ * import { SharedMemory } from "@causeway/ipc";
+ *
+ * using memory = await SharedMemory.open("frame", { size: 1920 * 1080 * 4 });
+ * memory.bytes.fill(255);
+ * ```
+ */
+export class SharedMemory implements Disposable {
+  /** The name it was opened with (as others find it, cut at 2044 bytes); none if it was passed without one. */
+  readonly name: string | undefined;
+  /** Bytes. */
+  readonly size: number;
+  readonly #use: MemoryUse;
+  #bytes: Uint8Array<ArrayBuffer> | undefined;
+
+  static {
+    adoptMemory = (realm, wish) => new SharedMemory(realm, wish);
+    mappingOf = (memory) => {
+      if (memory.isClosed) throw new ClosedError(describeMemory(memory.name));
+      return memory.#use.mapping;
+    };
+  }
+
+  private constructor(realm: Realm, wish: MemoryWish) {
+    this.#use = Mapping.use(realm, wish, this);
+    this.size = this.#use.mapping.size;
+    this.name = wish.name ?? this.#use.mapping.name;
+  }
+
+  /**
+   * Opens memory by its name, or makes it: then it is zero, and all of it is reserved.
+   *
+   * An open memory doesn't keep the process alive.
+   *
+   * @throws {ArgumentError} There is none, and no `size` to make it with.
+   * @throws {ParameterMismatchError} It has another size.
+   * @throws {NoSpaceError} The file system can't hold it.
+   * @throws {LimitError} This runtime has no buffers of that size (Bun: 4 GiB), or 256 have it open.
+   */
+  static async open(name: string, options: SharedMemoryOptions = {}): Promise<SharedMemory> {
+    return await openMemory(name, options, 0);
+  }
+
+  /**
+   * Makes memory without a name, for passing it on by reference.
+   *
+   * @throws {NoSpaceError} The file system can't hold it.
+   * @throws {LimitError} This runtime has no buffers of that size (Bun: 4 GiB).
+   */
+  static async create(options: { size: number; directory?: string }): Promise<SharedMemory> {
+    const { size, directory } = options;
+    checkSize(size, true);
+    return await acquire(directory, (realm) => {
+      const id = Array.from(randomBytes(realm.binding.shim, 16), hex).join("");
+      return adoptMemory(realm, { name: undefined, encoded: NAMELESS + id, size });
+    });
+  }
+
+  /** Removes durable memory that nobody has open; false if there is none, or somebody has. */
+  static async remove(name: string, options: { directory?: string } = {}): Promise<boolean> {
+    const encoded = await encodeName(checkName(name));
+    return await acquire(options.directory, (realm) => {
+      return Commons.remove(realm, MEMORY_FOLDER, encoded);
+    });
+  }
+
+  /**
+   * The memory that a buffer or view is of, to pass it on.
+   *
+   * @throws {NotSharedError} It is a buffer of this process alone.
+   */
+  static of(buffer: ArrayBufferLike | ArrayBufferView): SharedMemory {
+    const owner = owners.get(ArrayBuffer.isView(buffer) ? buffer.buffer : buffer);
+    if (owner !== undefined) return owner;
+    throw new NotSharedError(typeNameOf(buffer));
+  }
+
+  /**
+   * All of it as a buffer, for views of any type. Views are empty once the memory is
+   * closed.
+   *
+   * @throws {ClosedError} It was closed.
+   */
+  get buffer(): ArrayBuffer {
+    return this.bytes.buffer;
+  }
+
+  /**
+   * All of it as bytes.
+   *
+   * @throws {ClosedError} It was closed.
+   */
+  get bytes(): Uint8Array<ArrayBuffer> {
+    if (this.#use.closed) throw new ClosedError(describeMemory(this.name));
+    if (this.#bytes === undefined) {
+      const buffer = this.#use.mapping.view(this.#use);
+      owners.set(buffer, this);
+      this.#bytes = new Uint8Array(buffer);
+    }
+    return this.#bytes;
+  }
+
+  /** Was it closed? */
+  get isClosed(): boolean {
+    return this.#use.closed;
+  }
+
+  /**
+   * Detaches all views, and gives the memory up. It goes with the last who has it
+   * open. Calling it again does nothing.
+   */
+  close(): void {
+    this.#use.mapping.release(this.#use);
+  }
+
+  /** The same as {@linkcode SharedMemory.close}. */
+  [Symbol.dispose](): void {
+    this.close();
+  }
+
+  /** A codec that can't pass it by reference must not copy it either. */
+  toJSON(): never {
+    throw new CodecError(
+      `${describeMemory(this.name)} can't cross here: it goes by reference in calls, topics and ` +
+        "queues with the codec `messagePack`; copy its `bytes` to send their content",
+    );
+  }
+}
+
+/** See {@linkcode SharedMemory.open}; `element` is the number of an element type, or 0. */
+export async function openMemory(
+  name: string,
+  options: SharedMemoryOptions,
+  element: number,
+): Promise<SharedMemory> {
+  checkSize(options.size);
+  const encoded = await encodeName(checkName(name));
+  const { size, durable = false } = options;
+  return await acquire(options.directory, (realm) => {
+    return adoptMemory(realm, { name, encoded, size, durable, element });
+  });
+}
+
+/** Does the task with the realm of a directory, which lives on if the task uses it. */
+async function acquire<T>(directory: string | undefined, task: (realm: Realm) => T): Promise<T> {
+  const closer = (): void => {};
+  const realm = await Realm.acquire(directory, closer);
+  try {
+    return task(realm);
+  } finally {
+    realm.release(closer);
+  }
+}
+
+function checkSize(size: number | undefined, required = false): void {
+  if (size === undefined && !required) return;
+  if (Number.isInteger(size) && size! > 0 && size! <= MAX_SIZE) return;
+  throw new ArgumentError(
+    `\`size\` is a whole number of bytes from 1 to ${MAX_SIZE}, got ${String(size)}`,
+  );
+}
+
+function hex(byte: number): string {
+  return byte.toString(16).padStart(2, "0");
+}
+
+function typeNameOf(value: unknown): string {
+  return typeof value === "object" && value !== null ? value.constructor.name : String(value);
+}
