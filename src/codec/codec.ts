@@ -6,12 +6,35 @@
 
 import { ArgumentError } from "../errors.ts";
 
-/** How functions inside of values cross: a codec that can't carry them throws. */
+/**
+ * A type of objects that cross by reference: what is in the message only stands for
+ * them. Streams are such types.
+ */
+export interface ReferenceType {
+  /** What it is called in a message, different for each type: a whole number from 0 to 127. */
+  readonly tag: number;
+  /** Is the object of this type? */
+  matches(value: object): boolean;
+  /** What stands for the object: a value that the codec carries. */
+  exportObject(value: object): unknown;
+  /** What the other side gets for it. */
+  importObject(reference: unknown): unknown;
+}
+
+/** How functions and other references inside of values cross: a codec that can't carry them throws. */
 export interface FunctionTable {
   /** An id for a function of ours, under which the peer can call it. */
   exportFunction(value: (...args: never[]) => unknown): number;
   /** A function that calls the peer's function with that id. */
   importFunction(id: number): (...args: unknown[]) => Promise<unknown>;
+  /** The types of objects that cross by reference; the first that matches is taken. */
+  readonly references?: readonly ReferenceType[];
+}
+
+/** Is it a web stream, or something that `for await` goes through? No codec can copy that. */
+export function isStream(value: object): boolean {
+  return Symbol.asyncIterator in value || value instanceof WritableStream ||
+    value instanceof ReadableStream;
 }
 
 /**

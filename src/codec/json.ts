@@ -4,6 +4,7 @@
  * @module
  */
 import { CodecError } from "../errors.ts";
+import { isStream } from "./codec.ts";
 import type { Codec } from "./codec.ts";
 
 const encoder = new TextEncoder();
@@ -15,12 +16,17 @@ function replace(key: string, value: unknown): unknown {
       `the JSON codec can't carry the function ${JSON.stringify(key)}: use MessagePack`,
     );
   }
+  if (typeof value === "object" && value !== null && isStream(value)) {
+    throw new CodecError(
+      `the JSON codec can't carry the stream ${JSON.stringify(key)}: use MessagePack`,
+    );
+  }
   return value;
 }
 
 /**
  * Carries what JSON carries. `undefined` as a whole value arrives as `undefined`;
- * a function or a big integer is a {@linkcode CodecError}.
+ * a function, a stream or a big integer is a {@linkcode CodecError}.
  *
  * @example
  * ```ts

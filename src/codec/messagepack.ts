@@ -5,8 +5,9 @@
  * @module
  */
 import { addExtension, Packr } from "msgpackr/pack";
-import { CodecError } from "../errors.ts";
-import type { Codec, FunctionTable } from "./codec.ts";
+import { CausewayError, CodecError } from "../errors.ts";
+import { isStream } from "./codec.ts";
+import type { Codec, FunctionTable, ReferenceType } from "./codec.ts";
 import { describeError, reviveError } from "./failure.ts";
 import type { Failure } from "./failure.ts";
 
@@ -19,8 +20,20 @@ class FunctionReference {
   }
 }
 
-/** Types of our extensions: ASCII `f`, `E` and `h`, which msgpackr doesn't use. */
+/** Whatever crosses by reference, or would have to: msgpackr asks `instanceof`. */
+class Referable {
+  static [Symbol.hasInstance](value: object): boolean {
+    return referenceTypeOf(value) !== undefined || isStream(value);
+  }
+}
+
+function referenceTypeOf(value: object): ReferenceType | undefined {
+  return table?.references?.find((type) => type.matches(value));
+}
+
+/** Types of our extensions: ASCII `f`, `o`, `E` and `h`, which msgpackr doesn't use. */
 const FUNCTION_TYPE = 0x66;
+const REFERENCE_TYPE = 0x6f;
 const ERROR_TYPE = 0x45;
 const FLOAT16_TYPE = 0x68;
 
@@ -36,6 +49,26 @@ addExtension({
       throw new CodecError("a function arrived where none can be called");
     }
     return table.importFunction(id);
+  },
+});
+
+addExtension({
+  Class: Referable,
+  type: REFERENCE_TYPE,
+  write(value: object) {
+    const type = referenceTypeOf(value);
+    if (type === undefined) throw new CodecError("a stream can't be sent here");
+    return [type.tag, type.exportObject(value)];
+  },
+  read(pair: unknown) {
+    const [tag, reference] = Array.isArray(pair) ? pair as unknown[] : [];
+    const type = table?.references?.find((each) => each.tag === tag);
+    if (type === undefined) {
+      throw new CodecError(
+        `an object by reference arrived (${String(tag)}), where none can be used`,
+      );
+    }
+    return type.importObject(reference);
   },
 });
 
@@ -69,7 +102,7 @@ const packr = new Packr({ structuredClone: true, moreTypes: true, useBigIntExten
 /**
  * Carries text, numbers, big integers, dates, maps, sets, regular expressions,
  * array buffers and their views, errors (all but the stack), shared and cyclic
- * references, and functions.
+ * references, functions and streams.
  *
  * What changes on the way: an object of a class arrives as a plain one, or as what
  * its `toJSON` gives; holes in arrays become `undefined`, `-0` becomes `0`, halves
@@ -102,8 +135,8 @@ export const messagePack: Codec = {
   },
 };
 
-function codecError(what: string, cause: unknown): CodecError {
-  if (cause instanceof CodecError) return cause;
+function codecError(what: string, cause: unknown): CausewayError {
+  if (cause instanceof CausewayError) return cause;
   const reason = cause instanceof Error ? cause.message : String(cause);
   return new CodecError(`MessagePack can't ${what}: ${reason}`, { cause });
 }

@@ -6,8 +6,9 @@
  */
 import { decodeFailure, encodeFailure } from "../codec/failure.ts";
 import { json } from "../codec/json.ts";
-import { UnknownMethodError } from "../errors.ts";
+import { CodecError, UnknownMethodError } from "../errors.ts";
 import type { GoneReason } from "../errors.ts";
+import { RecordFlag } from "../ring/record.ts";
 import type { ConnectionHandler } from "./handler.ts";
 import type { IncomingCall } from "./incoming.ts";
 import { errorSink, peerErrorSink } from "./options.ts";
@@ -34,17 +35,37 @@ export interface BytesHandlers {
   onMessage?: (payload: Uint8Array | undefined) => void;
 }
 
+/** How streams are requests and answers, where they can be. */
+export interface ByteStreams {
+  /** The stream that a payload stands for. */
+  accept(payload: Bytes | undefined): { readonly stream: ReadableStream<Uint8Array> };
+  /** What stands for a stream that a handler answers with; undefined if it is no stream. */
+  offerAnswer(value: unknown, call: IncomingCall): Uint8Array | undefined;
+}
+
+/** The handlers where streams can be requests and answers, too. */
+export interface AnyHandlers {
+  onRequest?: ((payload: Uint8Array | undefined, context: CallContext) => unknown) | undefined;
+  onStream?:
+    | ((stream: ReadableStream<Uint8Array>, context: CallContext) => unknown)
+    | undefined;
+  onMessage?: ((payload: Uint8Array | undefined) => void) | undefined;
+}
+
 /** Makes the handler; `onGone` is told when the peer is gone. */
 export function bytesHandler(
-  options: BytesHandlers & OpenOptions,
+  options: AnyHandlers & OpenOptions,
   onGone: (reason: GoneReason, cause: unknown) => void,
+  streams?: ByteStreams,
 ): ConnectionHandler {
-  const { onRequest, onMessage } = options;
+  const { onMessage } = options;
   const onError = errorSink(options.onError);
   const encodeError = (error: unknown): Bytes =>
     encodeFailure(json, error, options.exposeStacks !== false);
   return {
-    onRequest: (call, payload) => answer(call, payload, onRequest, encodeError),
+    onRequest: (call, payload) => answer(call, payload, options, streams, encodeError),
+    onStreamAnswer: (payload) => accept(streams, payload),
+    onUnwanted: (payload) => void streams?.accept(payload).stream.cancel().catch(() => {}),
     onMessage(_method, payload) {
       try {
         onMessage?.(payload);
@@ -63,19 +84,19 @@ export function bytesHandler(
 function answer(
   call: IncomingCall,
   payload: Bytes | undefined,
-  onRequest: BytesHandlers["onRequest"],
+  handlers: AnyHandlers,
+  streams: ByteStreams | undefined,
   encodeError: (error: unknown) => Bytes,
 ): boolean {
   try {
-    if (onRequest === undefined) {
-      throw new UnknownMethodError("the other side has no `onRequest` handler");
-    }
-    const result = onRequest(payload, call);
+    const result = (call.flags & RecordFlag.streams) === 0
+      ? take(handlers.onRequest, "onRequest")(payload, call)
+      : take(handlers.onStream, "onStream")(accept(streams, payload).stream, call);
     if (!isPromiseLike(result)) {
-      call.reply(checkAnswer(result));
+      reply(call, result, streams);
       return true;
     }
-    Promise.resolve(result).then((value) => call.reply(checkAnswer(value)))
+    Promise.resolve(result).then((value) => reply(call, value, streams))
       .catch((error: unknown) => call.fail(encodeError(error)));
     return false;
   } catch (error) {
@@ -90,8 +111,29 @@ export function isPromiseLike<T>(value: T | PromiseLike<T>): value is PromiseLik
     typeof (value as { then?: unknown }).then === "function";
 }
 
-function checkAnswer(value: Uint8Array | undefined | void): Uint8Array | undefined {
-  if (value === undefined) return undefined;
-  if (value instanceof Uint8Array) return value;
+function take<Handler>(handler: Handler | undefined, name: string): Handler {
+  if (handler !== undefined) return handler;
+  throw new UnknownMethodError(`the other side has no \`${name}\` handler`);
+}
+
+function accept(
+  streams: ByteStreams | undefined,
+  payload: Bytes | undefined,
+): { readonly stream: ReadableStream<Uint8Array> } {
+  if (streams !== undefined) return streams.accept(payload);
+  throw new CodecError("a stream arrived where there can't be any");
+}
+
+function reply(call: IncomingCall, value: unknown, streams: ByteStreams | undefined): void {
+  if (value === undefined || value instanceof Uint8Array) {
+    call.reply(value);
+    return;
+  }
+  const reference = streams?.offerAnswer(value, call);
+  if (reference !== undefined) call.reply(reference, RecordFlag.streams);
+  else throwNoAnswer(value);
+}
+
+function throwNoAnswer(value: unknown): never {
   throw new TypeError(`onRequest must return a Uint8Array or undefined, returned ${typeof value}`);
 }

@@ -40,9 +40,16 @@ import type { Responder } from "./incoming.ts";
 import { Outbox } from "./outbox.ts";
 import { newStatistics } from "./statistics.ts";
 import type { Statistics } from "./statistics.ts";
+import { isStreamBytes, Streams } from "./streams.ts";
 
 /** Records handled in one poll, so that one connection doesn't hold up the others. */
 const RECORDS_PER_POLL = 512;
+
+/**
+ * Full pieces of streams in a ring. More would cost more records, fewer would let one
+ * side wait for the other: measured with `bench/streams.ts`.
+ */
+const STREAM_PIECES = 8;
 
 type Bytes = Uint8Array<ArrayBuffer>;
 
@@ -52,6 +59,8 @@ export class Connection implements Source, Responder {
   readonly name: string;
   /** Counters of this side. */
   readonly statistics: Statistics = newStatistics();
+  /** The streams that cross it. */
+  readonly streams: Streams;
 
   readonly #realm: Realm;
   readonly #reactor: Reactor;
@@ -117,8 +126,30 @@ export class Connection implements Source, Responder {
     }
     this.#consumer.borrow = limits.borrow;
     this.#outbox = new Outbox(this.#producer, limits.sendQueueBytes);
+    this.streams = this.#makeStreams(side);
     peer.onDeath.add(this.#onDeath);
     realm.reactor.attach(index, this);
+  }
+
+  #makeStreams(side: "a" | "b"): Streams {
+    return new Streams(
+      {
+        pieceBytes: this.#producer.capacity / STREAM_PIECES - RECORD_HEADER,
+        post: (kind, flags, id, extra, payload) =>
+          this.#postStream(kind, flags, id, extra, payload),
+        writePiece: (id, bytes, from, to) => this.#writePiece(id, bytes, from, to),
+        expect: () => {
+          this.#reactor.expect();
+          if (this.#state === "open") this.#reactor.heat(this.#index);
+        },
+        unexpect: this.#onSettled,
+        encodeError: (error) => this.#handler.encodeError(error),
+        decodeError: (payload) => this.#handler.decodeError(payload),
+        heat: () => this.#reactor.heat(this.#index),
+      },
+      side === "a" ? 0 : 1,
+      this.#limits.streamWindowBytes,
+    );
   }
 
   /** Is the peer there? */
@@ -187,6 +218,7 @@ export class Connection implements Source, Responder {
     method: number,
     payload: Uint8Array | undefined,
     options: CallOptions,
+    flags = 0,
   ): Promise<Bytes | undefined> {
     return new Promise((resolve, reject) => {
       this.#checkSend(payload);
@@ -195,6 +227,7 @@ export class Connection implements Source, Responder {
       this.#startCall(
         method,
         payload,
+        flags,
         signal,
         new AsyncWaiter(this.#onSettled, timeout, resolve, reject),
       );
@@ -204,6 +237,7 @@ export class Connection implements Source, Responder {
   #startCall(
     method: number,
     payload: Uint8Array | undefined,
+    flags: number,
     signal: AbortSignal | undefined,
     waiter: AsyncWaiter,
   ): void {
@@ -212,7 +246,7 @@ export class Connection implements Source, Responder {
     const id = this.#calls.add(waiter, deadline);
     this.#reactor.expect();
     try {
-      this.#postRequest(id, method, payload, timeout);
+      this.#postRequest(id, method, payload, flags, timeout);
     } catch (error) {
       if (this.#calls.answer(id) != null) this.#onSettled();
       throw error;
@@ -222,9 +256,15 @@ export class Connection implements Source, Responder {
     this.#reactor.heat(this.#index);
   }
 
-  #postRequest(id: number, method: number, payload: Uint8Array | undefined, timeout: number): void {
+  #postRequest(
+    id: number,
+    method: number,
+    payload: Uint8Array | undefined,
+    flags: number,
+    timeout: number,
+  ): void {
     const millis = timeout === Infinity ? 0 : Math.min(Math.ceil(timeout), 0xffff_ffff) || 1;
-    this.#post(RecordKind.request, 0, method, id, millis, payload, false);
+    this.#post(RecordKind.request, flags, method, id, millis, payload, false);
   }
 
   /** Ends waiting for a call, and tells the peer so. */
@@ -248,7 +288,7 @@ export class Connection implements Source, Responder {
     const waiter = new BlockingWaiter(timeout);
     const id = this.#calls.add(waiter, Infinity);
     try {
-      this.#postRequest(id, method, payload, timeout);
+      this.#postRequest(id, method, payload, 0, timeout);
     } catch (error) {
       this.#calls.answer(id);
       throw error;
@@ -332,6 +372,36 @@ export class Connection implements Source, Responder {
     return sent;
   }
 
+  /** A record of a stream: its errors are the connection's end, which the stream is told. */
+  #postStream(
+    kind: number,
+    flags: number,
+    id: number,
+    extra: number,
+    payload: Uint8Array | undefined,
+  ): boolean {
+    if (this.#state !== "open") return true;
+    if (kind === RecordKind.data) {
+      checkPayload(payload, this.#limits.maxMessageBytes);
+      this.statistics.bytesSent += payload!.length;
+    }
+    try {
+      return this.#post(kind, flags, 0, id, extra, payload, true);
+    } catch (error) {
+      if (this.#state === "open") throw error;
+      return true;
+    }
+  }
+
+  /** Messages go first: they may wait for each other, streams can wait. */
+  #writePiece(id: number, bytes: Uint8Array, from: number, to: number): boolean {
+    if (!this.#outbox.isEmpty) return false;
+    if (!this.#producer.write(RecordKind.data, 0, 0, id, 0, bytes, from, to)) return false;
+    this.statistics.bytesSent += to - from;
+    if (this.#producer.takeConsumerWaiting()) this.#ringPeer();
+    return true;
+  }
+
   #ringPeer(): void {
     this.#reactor.ring(this.#peer.segment, this.#peerSource);
   }
@@ -369,12 +439,17 @@ export class Connection implements Source, Responder {
 
   /** Does something wait for room in the ring? */
   #isSending(): boolean {
-    return this.#writable !== undefined || !this.#outbox.isEmpty;
+    return this.#writable !== undefined || !this.#outbox.isEmpty || this.streams.isWaiting;
   }
 
   #flush(): Polled {
-    const wrote = this.#outbox.flush();
+    let wrote = this.#outbox.flush();
     if (wrote && this.#producer.takeConsumerWaiting()) this.#ringPeer();
+    if (this.streams.isWaiting && this.#outbox.isEmpty) {
+      const { pieces, finished } = this.streams.flush();
+      if (finished) return Polled.resolved;
+      wrote ||= pieces > 0;
+    }
     // Half of the ring: whoever goes on sending then writes more than one message.
     if (this.#writable !== undefined && this.#outbox.isEmpty && this.#producer.isHalfFree()) {
       this.#settleWritable()!.resolve();
@@ -392,7 +467,10 @@ export class Connection implements Source, Responder {
 
   #receive(): Polled {
     const consumer = this.#consumer;
-    if (!consumer.next()) return this.#peerClosed() ? this.#endClosed() : Polled.nothing;
+    if (!consumer.next()) {
+      if (this.streams.deliver()) return Polled.resolved;
+      return this.#peerClosed() ? this.#endClosed() : Polled.nothing;
+    }
     let result: Polled = Polled.done;
     let records = 0;
     do {
@@ -417,6 +495,10 @@ export class Connection implements Source, Responder {
   /** Handles a record; true if nothing of it goes on in promises. */
   #dispatch(record: RingConsumer): boolean {
     const { kind, flags } = record;
+    if (isStreamBytes(kind, flags)) {
+      this.statistics.bytesReceived += record.length;
+      return this.streams.onBytes(record.correlation, record.take());
+    }
     if ((flags & RecordFlag.more) !== 0 || kind === RecordKind.piece) return this.#assemble(record);
     if (record.length > this.#limits.maxMessageBytes && isUsers(kind, flags)) {
       return this.#refuse(kind, record.correlation, record.length);
@@ -450,6 +532,8 @@ export class Connection implements Source, Responder {
       this.respond(correlation, this.#handler.encodeError(error), RecordFlag.error);
     } else if (kind === RecordKind.response) {
       this.#calls.answer(correlation)?.reject(error);
+    } else if (kind === RecordKind.data) {
+      this.streams.refuse(correlation, error);
     } else {
       this.statistics.dropped++;
       this.#handler.onPeerError(error);
@@ -471,7 +555,7 @@ export class Connection implements Source, Responder {
     }
     switch (kind) {
       case RecordKind.request:
-        return this.#onRequest(method, correlation, extra, payload);
+        return this.#onRequest(method, flags, correlation, extra, payload);
       case RecordKind.response:
         return this.#onResponse(flags, correlation, payload);
       case RecordKind.message:
@@ -486,21 +570,43 @@ export class Connection implements Source, Responder {
       case RecordKind.release:
         this.#handler.onRelease?.(extra, correlation);
         return true;
+      case RecordKind.data:
+        return this.#onStreamData(flags, correlation, payload);
+      case RecordKind.end:
+      case RecordKind.credit:
+      case RecordKind.stop:
+        return this.streams.onControl(kind, flags, correlation, extra, payload);
       default:
         throw new CorruptSegmentError(`a record of the unknown kind ${kind}`);
     }
   }
 
+  #onStreamData(flags: number, id: number, payload: Bytes | undefined): boolean {
+    if (payload === undefined) throw new CorruptSegmentError("data of a stream that is nothing");
+    this.statistics.bytesReceived += payload.length;
+    return (flags & RecordFlag.value) === 0
+      ? this.streams.onBytes(id, payload)
+      : this.streams.onValue(id, payload);
+  }
+
   #onRequest(
     method: number,
+    flags: number,
     correlation: number,
     timeout: number,
     payload: Bytes | undefined,
   ): boolean {
-    const call = new IncomingCall(this, correlation, method, timeout, this.#reactor.now());
+    const call = new IncomingCall(this, correlation, method, flags, timeout, this.#reactor.now());
     if (this.#handler.onRequest(call, payload)) return true;
     if (!call.isAnswered) this.#incoming.set(correlation, call);
     return false;
+  }
+
+  /** Most answers are as they came. */
+  #answerOf(flags: number, payload: Bytes | undefined): Bytes | undefined {
+    const { onStreamAnswer } = this.#handler;
+    if ((flags & RecordFlag.streams) === 0 || onStreamAnswer === undefined) return payload;
+    return onStreamAnswer(payload) as Bytes | undefined;
   }
 
   #onResponse(flags: number, correlation: number, payload: Bytes | undefined): boolean {
@@ -508,9 +614,13 @@ export class Connection implements Source, Responder {
     if (waiter === undefined) {
       throw new CorruptSegmentError(`an answer to the call ${correlation}, which nobody made`);
     }
-    if (waiter === null) return true;
+    if (waiter === null) {
+      // Nobody will read the streams in it.
+      if ((flags & RecordFlag.streams) !== 0) this.#handler.onUnwanted?.(payload);
+      return true;
+    }
     if ((flags & RecordFlag.error) !== 0) waiter.reject(this.#handler.decodeError(payload));
-    else waiter.resolve(payload);
+    else waiter.resolve(this.#answerOf(flags, payload));
     return waiter instanceof BlockingWaiter;
   }
 
@@ -524,12 +634,14 @@ export class Connection implements Source, Responder {
       this.#producer.setWaiting();
       if (this.#canFlush()) return false;
     }
-    return !this.#consumer.hasMore() && !this.#peerClosed();
+    return !this.#consumer.hasMore() && !this.#peerClosed() && !this.streams.isDirty;
   }
 
   #canFlush(): boolean {
     try {
-      return this.#outbox.isEmpty ? this.#producer.isHalfFree() : this.#outbox.canFlush();
+      if (!this.#outbox.isEmpty) return this.#outbox.canFlush();
+      if (this.streams.isWaiting && this.#producer.hasRoomFor(this.streams.pieceBytes)) return true;
+      return this.#writable !== undefined && this.#producer.isHalfFree();
     } catch {
       return true; // The poll that follows meets the same error and handles it.
     }
@@ -608,6 +720,7 @@ export class Connection implements Source, Responder {
     const writable = this.#settleWritable();
     writable?.promise.catch(() => {});
     writable?.reject(this.#goneError());
+    this.streams.close(this.#goneError());
     for (const call of this.#incoming.values()) call.abort(this.#goneError());
     this.#incoming.clear();
     if (!byUs) this.#handler.onGone(reason, cause);

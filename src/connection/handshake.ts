@@ -230,6 +230,7 @@ export function codecId(name: string): number {
   return hash;
 }
 
-function codecName(id: number): string {
+/** The name of a codec's number, for messages. */
+export function codecName(id: number): string {
   return CODECS.find((name) => codecId(name) === id) ?? `#${id.toString(16)}`;
 }

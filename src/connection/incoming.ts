@@ -15,6 +15,8 @@ export interface Responder {
 export class IncomingCall {
   /** Method id of the request. */
   readonly method: number;
+  /** Flags of its record. */
+  readonly flags: number;
   /** Milliseconds the caller waits from when it called; 0: for ever. */
   readonly timeout: number;
   readonly #responder: Responder;
@@ -29,6 +31,7 @@ export class IncomingCall {
     responder: Responder,
     correlation: number,
     method: number,
+    flags: number,
     timeout: number,
     received: number,
   ) {
@@ -36,6 +39,7 @@ export class IncomingCall {
     this.#received = received;
     this.#correlation = correlation;
     this.method = method;
+    this.flags = flags;
     this.timeout = timeout;
   }
 
@@ -65,9 +69,9 @@ export class IncomingCall {
     this.#controller?.abort(reason);
   }
 
-  /** Answers; `undefined` answers that there is nothing. */
-  reply(payload: Uint8Array | undefined): void {
-    this.#answer(payload, 0);
+  /** Answers; `undefined` answers that there is nothing. `flags` says if it refers to streams. */
+  reply(payload: Uint8Array | undefined, flags = 0): void {
+    this.#answer(payload, flags);
   }
 
   /** Answers with an error, described by `payload`. */

@@ -16,6 +16,7 @@ import {
 } from "../errors.ts";
 import type { Realm } from "../wake/realm.ts";
 import type { Connection } from "./connection.ts";
+import type { CallOptions } from "./handler.ts";
 import { newStatistics } from "./statistics.ts";
 import type { Statistics } from "./statistics.ts";
 import type { WaitOptions } from "./options.ts";
@@ -245,6 +246,21 @@ export class Link {
     const connection = this.#connection;
     if (connection === undefined) return this.#requestLater(method, payload, left, signal);
     return connection.request(method(connection), payload, { timeout: left, signal });
+  }
+
+  /** Does something on the connection there is or the next one, with the time that is left. */
+  async requestOn<Result>(
+    task: (connection: Connection, options: CallOptions) => Promise<Result>,
+    options: WaitOptions | undefined,
+  ): Promise<Result> {
+    const start = performance.now();
+    const timeout = checkTimeout(options?.timeout, this.#timeout);
+    const signal = options?.signal;
+    while (this.#connection === undefined) {
+      await this.whenConnected(signal === undefined ? { timeout } : { timeout, signal });
+    }
+    const left = Math.max(0, timeout - (performance.now() - start));
+    return task(this.#connection, { timeout: left, signal });
   }
 
   /** Makes a blocking call. */

@@ -4,6 +4,7 @@
  * @module
  */
 import { ArgumentError, MessageTooLargeError } from "../errors.ts";
+import { STREAM_WINDOW } from "./stream_host.ts";
 
 /** How to wait. */
 export interface WaitOptions {
@@ -26,6 +27,11 @@ export interface OpenOptions {
   sendQueueBytes?: number;
   /** The largest message, each way, in bytes. Default 1 GiB; at most 2 GiB - 1. */
   maxMessageBytes?: number;
+  /**
+   * How far the writer of a stream may be ahead of its reader here, in bytes; a value
+   * counts 256 more than its own. Default 1 MiB.
+   */
+  streamWindowBytes?: number;
   /** Send the stacks of errors to the other side. Default true. */
   exposeStacks?: boolean;
   /**
@@ -45,6 +51,8 @@ export interface ConnectionLimits {
   readonly maxMessageBytes: number;
   /** Give large one-way messages in place, valid until the handler returns. */
   readonly borrow: boolean;
+  /** How far the writer of a stream may be ahead of its reader. */
+  readonly streamWindowBytes: number;
 }
 
 const DEFAULT_TIMEOUT = 30_000;
@@ -67,6 +75,7 @@ export function limitsOf(options: OpenOptions, borrow = false): ConnectionLimits
     sendQueueBytes: checkBytes("sendQueueBytes", options.sendQueueBytes, DEFAULT_SEND_QUEUE),
     maxMessageBytes: checkBytes("maxMessageBytes", options.maxMessageBytes, DEFAULT_MAX_MESSAGE),
     borrow,
+    streamWindowBytes: checkWindow(options.streamWindowBytes),
   };
 }
 
@@ -76,6 +85,12 @@ function checkBytes(option: string, value: number | undefined, fallback: number)
   throw new ArgumentError(
     `${option} is a whole number from 0 to ${MAX_MESSAGE}, got ${show(value)}`,
   );
+}
+
+function checkWindow(value: number | undefined): number {
+  const bytes = checkBytes("streamWindowBytes", value, STREAM_WINDOW);
+  if (bytes > 0) return bytes;
+  throw new ArgumentError("streamWindowBytes is at least 1: with 0 no stream could begin");
 }
 
 /** Checks a payload that a user gives. */

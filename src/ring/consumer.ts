@@ -61,6 +61,7 @@ export class RingConsumer {
   /**
    * Give large payloads of messages in place: {@linkcode RingConsumer.take} then
    * returns a view of the ring that is valid until {@linkcode RingConsumer.next}.
+   * Bytes of a stream are always given so: they are copied to where they belong.
    */
   borrow = false;
 
@@ -239,7 +240,7 @@ export class RingConsumer {
     const size = this.#checkedSize(length, room);
     this.#setHeader(length, kinds, this.#words[at + 2]!, this.#words[at + 3]!);
     const from = (at << 2) + RECORD_HEADER;
-    if (this.borrow && this.kind === RecordKind.message && (this.flags & RecordFlag.more) === 0) {
+    if (this.#isLent()) {
       this.#large = new Uint8Array(this.#bytes.buffer, from, length);
       this.#borrowed = true;
     } else {
@@ -247,6 +248,12 @@ export class RingConsumer {
       this.#large.set(this.#bytes.subarray(from, from + length));
     }
     this.#advance(size);
+  }
+
+  #isLent(): boolean {
+    if ((this.flags & RecordFlag.more) !== 0) return false;
+    if (this.kind === RecordKind.data) return (this.flags & RecordFlag.value) === 0;
+    return this.borrow && this.kind === RecordKind.message;
   }
 
   /** Copies a batch of small records. */

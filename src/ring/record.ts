@@ -42,6 +42,14 @@ export const RecordKind = {
   define: 6,
   /** Gives the peer's function `extra` back; `correlation` is how often it was received. */
   release: 7,
+  /** Part of the stream `correlation`: bytes, or a value. */
+  data: 8,
+  /** No more data comes on the stream `correlation`. */
+  end: 9,
+  /** `extra` more may be sent on the stream `correlation`. */
+  credit: 10,
+  /** The reader of the stream `correlation` wants no more of it. */
+  stop: 11,
 } as const;
 
 /** Flags of records. */
@@ -50,8 +58,12 @@ export const RecordFlag = {
   more: 1,
   /** There is no payload: not the same as an empty one. */
   nothing: 2,
-  /** A response that is an error; the payload describes it. */
+  /** A response, or the end of a stream, that is an error; the payload describes it. */
   error: 4,
+  /** A request or a response whose payload refers to streams. */
+  streams: 8,
+  /** Data of a stream that went through the codec. */
+  value: 16,
 } as const;
 
 /** Bytes that a record takes in a ring. */

@@ -4,10 +4,19 @@
  *
  * @module
  */
+import { Assembly } from "../connection/assembly.ts";
 import { bytesHandler } from "../connection/bytes_handler.ts";
+import type { Connection } from "../connection/connection.ts";
+import type { CallOptions } from "../connection/handler.ts";
 import type { Link } from "../connection/link.ts";
+import { limitsOf } from "../connection/options.ts";
 import type { WaitOptions } from "../connection/options.ts";
+import { ArgumentError, MessageTooLargeError } from "../errors.ts";
+import { RecordFlag } from "../ring/record.ts";
 import { BaseClient } from "./base_client.ts";
+import { ConnectionByteStreams, IncomingStream, isBytesSource } from "./byte_streams.ts";
+import type { BytesSource } from "./byte_streams.ts";
+import { bindSignal, endAll } from "./call_streams.ts";
 import { ClientCore } from "./client_core.ts";
 import type { ClientOptions } from "./client_core.ts";
 
@@ -24,10 +33,19 @@ import type { ClientOptions } from "./client_core.ts";
  */
 export class RpcClient extends BaseClient {
   readonly #link: Link;
+  readonly #streams: WeakMap<Connection, ConnectionByteStreams>;
+  readonly #maxMessageBytes: number;
 
-  private constructor(name: string, core: ClientCore) {
+  private constructor(
+    name: string,
+    core: ClientCore,
+    streams: WeakMap<Connection, ConnectionByteStreams>,
+    maxMessageBytes: number,
+  ) {
     super(name, core);
     this.#link = core.link;
+    this.#streams = streams;
+    this.#maxMessageBytes = maxMessageBytes;
   }
 
   /**
@@ -38,22 +56,86 @@ export class RpcClient extends BaseClient {
    * @throws {CodecMismatchError} The server isn't one of raw bytes.
    */
   static async open(name: string, options: ClientOptions = {}): Promise<RpcClient> {
-    const core = await ClientCore.open(name, options, "bytes", (onGone) => ({
-      handler: bytesHandler(options, onGone),
-      onOpen() {},
-    }));
-    return new RpcClient(name, core);
+    const streams = new WeakMap<Connection, ConnectionByteStreams>();
+    const core = await ClientCore.open(name, options, "bytes", (onGone) => {
+      const own = new ConnectionByteStreams();
+      return {
+        handler: bytesHandler(options, onGone, own),
+        onOpen(connection) {
+          own.use(connection);
+          streams.set(connection, own);
+        },
+      };
+    });
+    return new RpcClient(name, core, streams, limitsOf(options).maxMessageBytes);
   }
 
   /**
-   * Sends a request and returns its answer; `undefined` if the server answered
-   * that there is nothing.
+   * Sends a request, which may be a stream of any length, and returns its answer;
+   * `undefined` if the server answered that there is nothing. An answer that is a
+   * stream is read to its end and joined.
    *
    * @throws {TimeoutError} There was no answer in time.
    * @throws {PeerGoneError} The server died or closed.
+   * @throws {MessageTooLargeError} The answer has more than `maxMessageBytes`.
    */
-  request(payload?: Uint8Array, options?: WaitOptions): Promise<Uint8Array | undefined> {
-    return this.#link.request(zero, payload, options);
+  async request(
+    payload?: Uint8Array | BytesSource,
+    options?: WaitOptions,
+  ): Promise<Uint8Array | undefined> {
+    const answer = await this.#request(payload, options);
+    return answer instanceof IncomingStream ? join(answer, this.#maxMessageBytes) : answer;
+  }
+
+  /**
+   * Sends a request, and returns its answer as a stream of any length; `undefined`
+   * if the server answered that there is nothing. The timeout is for the beginning of
+   * the answer, the signal for all of it.
+   *
+   * @throws {TimeoutError} There was no answer in time.
+   * @throws {PeerGoneError} The server died or closed; reading rejects with it, too.
+   *
+   * @example
+   * ```ts ignore
+   * const stream = await client.stream(new TextEncoder().encode("GET /large"));
+   * for await (const bytes of stream ?? []) console.log(bytes.length);
+   * ```
+   */
+  async stream(
+    payload?: Uint8Array | BytesSource,
+    options?: WaitOptions,
+  ): Promise<ReadableStream<Uint8Array> | undefined> {
+    const answer = await this.#request(payload, options);
+    if (answer === undefined) return undefined;
+    return answer instanceof IncomingStream ? answer.stream : streamOf(answer);
+  }
+
+  async #request(
+    payload: Uint8Array | BytesSource | undefined,
+    options: WaitOptions | undefined,
+  ): Promise<Uint8Array | IncomingStream | undefined> {
+    const answer: Uint8Array | IncomingStream | undefined = isBytesSource(payload)
+      ? await this.#link.requestOn((...on) => this.#sendStream(payload, ...on), options)
+      : await this.#link.request(zero, payload, options);
+    const signal = options?.signal;
+    if (answer instanceof IncomingStream && signal !== undefined) bindSignal([answer.end], signal);
+    return answer;
+  }
+
+  async #sendStream(
+    source: BytesSource,
+    connection: Connection,
+    options: CallOptions,
+  ): Promise<Uint8Array | undefined> {
+    const { payload, sender } = this.#streams.get(connection)!.offer(source);
+    try {
+      const answer = await connection.request(0, payload, options, RecordFlag.streams);
+      if (options.signal !== undefined) bindSignal([sender], options.signal);
+      return answer;
+    } catch (error) {
+      endAll([sender], error);
+      throw error;
+    }
   }
 
   /**
@@ -62,9 +144,19 @@ export class RpcClient extends BaseClient {
    * @throws {TimeoutError} There was no answer in time.
    * @throws {PeerGoneError} The server died or closed.
    * @throws {DeadlockError} The server lives in this thread and didn't answer at once.
+   * @throws {ArgumentError} The answer is a stream.
    */
   requestSync(payload?: Uint8Array, options?: { timeout?: number }): Uint8Array | undefined {
-    return this.#link.requestSync(zero, payload, options?.timeout);
+    const answer: Uint8Array | IncomingStream | undefined = this.#link.requestSync(
+      zero,
+      payload,
+      options?.timeout,
+    );
+    if (!(answer instanceof IncomingStream)) return answer;
+    answer.end.stop(undefined);
+    throw new ArgumentError(
+      "the answer is a stream, which a blocking request can't read: use `client.stream`",
+    );
   }
 
   /**
@@ -80,4 +172,26 @@ export class RpcClient extends BaseClient {
 
 function zero(): number {
   return 0;
+}
+
+/** A stream of these bytes. */
+function streamOf(bytes: Uint8Array): ReadableStream<Uint8Array> {
+  return new ReadableStream({
+    start(controller) {
+      if (bytes.length > 0) controller.enqueue(bytes);
+      controller.close();
+    },
+  });
+}
+
+/** All bytes of a stream, up to a limit. */
+async function join({ stream }: IncomingStream, limit: number): Promise<Uint8Array> {
+  const assembly = new Assembly({ kind: 0, flags: 0, method: 0, correlation: 0, extra: 0 });
+  for await (const bytes of stream) {
+    assembly.add(bytes, limit);
+    if (assembly.isTooLarge) {
+      throw new MessageTooLargeError(assembly.size, limit, "the side that receives");
+    }
+  }
+  return assembly.join();
 }

@@ -134,7 +134,7 @@ export class Client<Api> extends BaseClient implements Calls<Api> {
    */
   with(options: WaitOptions): Calls<Api> {
     return {
-      remote: methodProxy((path, args) => this.#call(path, args, options)) as Remote<Api>,
+      remote: methodProxy((path, args) => iterable(this.#call(path, args, options))) as Remote<Api>,
       sync: methodProxy((path, args) => this.#callSync(path, args, options)) as RemoteSync<Api>,
       oneway: methodProxy((path, args) => this.#send(path, args)) as RemoteOneway<Api>,
     };
@@ -177,4 +177,24 @@ export class Client<Api> extends BaseClient implements Calls<Api> {
       : this.#exchanges.get(connection)!.encode(args);
     return link.send((used) => this.#exchanges.get(used)!.number(used, path), payload);
   }
+}
+
+/** A call that `for await` can go through, if its result is a stream. */
+function iterable(call: Promise<unknown>): Promise<unknown> {
+  (call as { [Symbol.asyncIterator]?: unknown })[Symbol.asyncIterator] = iterateResult;
+  return call;
+}
+
+function iterateResult(this: Promise<unknown>): AsyncIterator<unknown> {
+  let iterator: AsyncIterator<unknown> | undefined;
+  const start = async (): Promise<AsyncIterator<unknown>> => {
+    const result = await this as AsyncIterable<unknown>;
+    return iterator ??= result[Symbol.asyncIterator]();
+  };
+  return {
+    next: () => iterator === undefined ? start().then((made) => made.next()) : iterator.next(),
+    return: async (value) => {
+      return await (await start()).return?.(value) ?? { done: true, value };
+    },
+  };
 }

@@ -1,7 +1,7 @@
 /**
  * Calls of methods and functions over one connection, in both directions: values
  * go through the codec, methods are numbered when they are first used, functions
- * can be arguments and results.
+ * and streams can be arguments and results.
  *
  * @module
  */
@@ -12,9 +12,13 @@ import type { CallOptions, ConnectionHandler } from "../connection/handler.ts";
 import { isPromiseLike } from "../connection/bytes_handler.ts";
 import type { IncomingCall } from "../connection/incoming.ts";
 import { ArgumentError, CodecError, LimitError, UnknownMethodError } from "../errors.ts";
+import { RecordFlag } from "../ring/record.ts";
 import type { GoneReason } from "../errors.ts";
 import { runCall } from "./context.ts";
+import { bindCall, bindSignal, endAll } from "./call_streams.ts";
 import { Functions } from "./functions.ts";
+import { StreamReferences } from "./stream_references.ts";
+import type { StreamEnd } from "./stream_references.ts";
 
 type Bytes = Uint8Array<ArrayBuffer>;
 
@@ -49,6 +53,7 @@ export class Exchange implements ConnectionHandler {
   readonly #options: ExchangeOptions;
   readonly #codec: Codec;
   readonly #functions: Functions;
+  readonly #streams: StreamReferences;
   /** Method ids that this side gave, by path. */
   readonly #numbers = new Map<string, number>();
   /** Methods that the peer named, by id. */
@@ -58,36 +63,83 @@ export class Exchange implements ConnectionHandler {
   constructor(options: ExchangeOptions) {
     this.#options = options;
     this.#codec = options.codec;
+    this.#streams = new StreamReferences(
+      () => this.#connection!.streams,
+      (value) => this.encode(this.#streams.wrap(value)),
+    );
     this.#functions = new Functions(
       (id, args) => this.#callFunction(id, args),
       (id, count) => this.#connection?.release(id, count),
+      this.#streams.types,
     );
   }
 
   /** The connection that it works on, made after it. */
   use(connection: Connection): void {
     this.#connection = connection;
+    connection.streams.decodeWith((payload) => this.#decode(payload));
   }
 
   // ------------------------------------------------------------------ outgoing
 
   /** Calls a method of the peer. */
-  async call(
+  call(
     connection: Connection,
     path: string,
     args: unknown[],
     options: CallOptions,
   ): Promise<unknown> {
-    const payload = this.encode(args);
-    const method = this.number(connection, path);
-    return this.#decode(await connection.request(method, payload, options));
+    return this.#request(connection, () => this.number(connection, path), args, options);
+  }
+
+  async #request(
+    connection: Connection,
+    method: () => number,
+    args: unknown[],
+    options: CallOptions,
+  ): Promise<unknown> {
+    const ends: StreamEnd[] = [];
+    const { signal } = options;
+    try {
+      const payload = this.#encodeArguments(ends, args);
+      const flags = ends.length > 0 ? RecordFlag.streams : 0;
+      const answer = await connection.request(method(), payload, options, flags);
+      if (answer === undefined && ends.length === 0) return undefined;
+      const value = this.#streams.within({ ends }, () => this.#decode(answer));
+      if (signal !== undefined && ends.length > 0) bindSignal(ends, signal);
+      return value;
+    } catch (error) {
+      // Whoever was called won't read on, or was never called.
+      endAll(ends, error);
+      throw error;
+    }
   }
 
   /** Calls a method of the peer, blocking the thread. */
   callSync(connection: Connection, path: string, args: unknown[], timeout: number): unknown {
-    const payload = this.encode(args);
-    const method = this.number(connection, path);
-    return this.#decode(connection.requestSync(method, payload, timeout));
+    const ends: StreamEnd[] = [];
+    try {
+      const payload = this.#encodeArguments(ends, args);
+      if (ends.length > 0) {
+        throw new ArgumentError(
+          `a blocking call can't have streams as arguments: nothing could be read from them or ` +
+            `written to them while the thread waits; use \`client.remote.${path}\``,
+        );
+      }
+      const method = this.number(connection, path);
+      return this.#decode(connection.requestSync(method, payload, timeout));
+    } catch (error) {
+      endAll(ends, error);
+      throw error;
+    }
+  }
+
+  #encodeArguments(ends: StreamEnd[], args: unknown[]): Uint8Array {
+    const isPlain = !args.some((each) => typeof each === "object" && each !== null);
+    if (isPlain) return this.encode(args);
+    return this.#streams.within({ ends }, () => {
+      return this.encode(args.map((each) => this.#streams.wrap(each)));
+    });
   }
 
   /** The id of a method, told to the peer before its first use. */
@@ -118,11 +170,10 @@ export class Exchange implements ConnectionHandler {
     return payload === undefined ? undefined : this.#codec.decode(payload, this.#functions);
   }
 
-  async #callFunction(id: number, args: unknown[]): Promise<unknown> {
-    const connection = this.#connection!;
-    const payload = this.encode([id, args]);
+  #callFunction(id: number, args: unknown[]): Promise<unknown> {
     const { timeout } = this.#options;
-    return this.#decode(await connection.request(FUNCTION_CALL, payload, { timeout }));
+    const wrapped = args.map((each) => this.#streams.wrap(each));
+    return this.#request(this.#connection!, () => FUNCTION_CALL, [id, wrapped], { timeout });
   }
 
   // ------------------------------------------------------------------ incoming
@@ -132,11 +183,11 @@ export class Exchange implements ConnectionHandler {
     try {
       const result = runCall(call, this.#prepare(call.method, payload));
       if (!isPromiseLike(result)) {
-        call.reply(this.#encodeResult(result));
+        this.#reply(call, result);
         return true;
       }
       Promise.resolve(result)
-        .then((value) => call.reply(this.#encodeResult(value)))
+        .then((value) => this.#reply(call, value))
         .catch((error: unknown) => call.fail(this.encodeError(error)));
       return false;
     } catch (error) {
@@ -145,8 +196,38 @@ export class Exchange implements ConnectionHandler {
     }
   }
 
-  #encodeResult(value: unknown): Uint8Array | undefined {
-    return value === undefined ? undefined : this.encode(value);
+  #reply(call: IncomingCall, value: unknown): void {
+    if (value === undefined || value === null || typeof value !== "object") {
+      call.reply(value === undefined ? undefined : this.encode(value));
+      return;
+    }
+    const ends: StreamEnd[] = [];
+    try {
+      const run = <T>(task: () => T): T => runCall(call, task);
+      const payload = this.#streams.within({ ends, run }, () => {
+        return this.encode(this.#streams.wrap(value));
+      });
+      if (ends.length === 0) {
+        call.reply(payload);
+        return;
+      }
+      call.reply(payload, RecordFlag.streams);
+      bindCall(ends, call);
+    } catch (error) {
+      endAll(ends, error);
+      throw error;
+    }
+  }
+
+  /** See {@linkcode ConnectionHandler}. */
+  onUnwanted(payload: Bytes | undefined): void {
+    const ends: StreamEnd[] = [];
+    try {
+      this.#streams.within({ ends }, () => this.#decode(payload));
+    } catch (error) {
+      this.#options.onPeerError(error);
+    }
+    endAll(ends, undefined);
   }
 
   /** See {@linkcode ConnectionHandler}. */

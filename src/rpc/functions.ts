@@ -8,7 +8,7 @@
  *
  * @module
  */
-import type { FunctionTable } from "../codec/codec.ts";
+import type { FunctionTable, ReferenceType } from "../codec/codec.ts";
 
 type Callable = (...args: never[]) => unknown;
 type RemoteFunction = (...args: unknown[]) => Promise<unknown>;
@@ -27,6 +27,8 @@ interface Imported {
 
 /** See the module. */
 export class Functions implements FunctionTable {
+  /** See {@linkcode FunctionTable}. */
+  readonly references: readonly ReferenceType[];
   readonly #call: (id: number, args: unknown[]) => Promise<unknown>;
   readonly #exported = new Map<number, Exported>();
   readonly #ids = new Map<Callable, Exported>();
@@ -34,12 +36,17 @@ export class Functions implements FunctionTable {
   readonly #garbage: FinalizationRegistry<number>;
   #next = 1;
 
-  /** `call` calls a function of the peer, `release` gives one back. */
+  /**
+   * `call` calls a function of the peer, `release` gives one back; `references` are
+   * the types of objects that cross by reference beside functions.
+   */
   constructor(
     call: (id: number, args: unknown[]) => Promise<unknown>,
     release: (id: number, count: number) => void,
+    references: readonly ReferenceType[] = [],
   ) {
     this.#call = call;
+    this.references = references;
     this.#garbage = new FinalizationRegistry((id) => {
       const imported = this.#imported.get(id);
       // It may have been received again, with a new proxy.

@@ -5,7 +5,7 @@
  * @module
  */
 import { bytesHandler } from "../connection/bytes_handler.ts";
-import type { BytesHandlers } from "../connection/bytes_handler.ts";
+import type { CallContext } from "../connection/bytes_handler.ts";
 import type { Connection } from "../connection/connection.ts";
 import type { ConnectionHandler } from "../connection/handler.ts";
 import { checkCapacity } from "../connection/handshake.ts";
@@ -21,6 +21,8 @@ import { ArgumentError } from "../errors.ts";
 import type { GoneReason } from "../errors.ts";
 import { checkName, encodeName } from "../memory/names.ts";
 import { Realm } from "../wake/realm.ts";
+import { ConnectionByteStreams } from "./byte_streams.ts";
+import type { BytesSource } from "./byte_streams.ts";
 import { Listener } from "./listener.ts";
 
 /** Options of every server. */
@@ -35,8 +37,23 @@ export interface ServerOptions extends OpenOptions {
   onDisconnect?: (connections: number) => void;
 }
 
+/** What a handler may answer: bytes, that there is nothing, or a stream of bytes; now or later. */
+export type StreamAnswer =
+  | Uint8Array
+  | BytesSource
+  | undefined
+  | void
+  | Promise<Uint8Array | BytesSource | undefined | void>;
+
 /** Options of {@linkcode RpcServer.open}. */
-export interface RpcServerOptions extends ServerOptions, BytesHandlers {}
+export interface RpcServerOptions extends ServerOptions {
+  /** Answers a request. Throwing, or rejecting, answers with that error. */
+  onRequest?: (payload: Uint8Array | undefined, context: CallContext) => StreamAnswer;
+  /** Answers a request that is a stream, of any length. The same. */
+  onStream?: (stream: ReadableStream<Uint8Array>, context: CallContext) => StreamAnswer;
+  /** Takes a message that has no answer. */
+  onMessage?: (payload: Uint8Array | undefined) => void;
+}
 
 /** Makes what serves one connection. `onGone` must be called when it is gone. */
 export type HandlerFactory = (onGone: (reason: GoneReason, cause: unknown) => void) => {
@@ -83,10 +100,13 @@ export class RpcServer implements AsyncDisposable {
    * @throws {ArgumentError} An option is out of range.
    */
   static open(name: string, options: RpcServerOptions = {}): Promise<RpcServer> {
-    return startServer(name, options, "bytes", (onGone) => ({
-      handler: bytesHandler(options, onGone),
-      onOpen() {},
-    }));
+    return startServer(name, options, "bytes", (onGone) => {
+      const streams = new ConnectionByteStreams();
+      return {
+        handler: bytesHandler(options, onGone, streams),
+        onOpen: (connection) => streams.use(connection),
+      };
+    });
   }
 
   /** Clients that are connected now. */

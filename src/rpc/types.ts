@@ -5,6 +5,18 @@
  */
 
 /**
+ * What a call gives: a promise of the result. If that is a stream, `for await` goes
+ * through the call itself too, without `await` before it.
+ */
+export type RemoteResult<Result> = 0 extends 1 & Result ? Promise<Result>
+  : [Result] extends [never] ? Promise<never>
+  : [Result] extends [ReadableStream<infer Chunk>]
+    ? Promise<ReadableStream<Chunk>> & AsyncIterable<Chunk>
+  : [Result] extends [AsyncIterable<infer Value>]
+    ? Promise<AsyncIterableIterator<Value>> & AsyncIterable<Value>
+  : Promise<Result>;
+
+/**
  * An API as a client sees it: each method returns a promise, at any depth. What is
  * neither a method nor an object with methods isn't there.
  *
@@ -21,7 +33,7 @@
  */
 export type Remote<Api> = {
   readonly [Key in keyof Api as Api[Key] extends object ? Key : never]: Api[Key] extends
-    (...args: infer Args) => infer Result ? (...args: Args) => Promise<Awaited<Result>>
+    (...args: infer Args) => infer Result ? (...args: Args) => RemoteResult<Awaited<Result>>
     : Remote<Api[Key]>;
 };
 

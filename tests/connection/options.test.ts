@@ -29,16 +29,23 @@ test("limits", () => {
     sendQueueBytes: 16 << 20,
     maxMessageBytes: 1 << 30,
     borrow: false,
+    streamWindowBytes: 1 << 20,
   });
   assert.deepEqual(limitsOf({ sendQueueBytes: 0, maxMessageBytes: 2 ** 31 - 1 }, true), {
     sendQueueBytes: 0,
     maxMessageBytes: 2 ** 31 - 1,
     borrow: true,
+    streamWindowBytes: 1 << 20,
   });
   for (const value of [-1, 0.5, NaN, Infinity, 2 ** 31, "1" as unknown as number]) {
     assert.throws(() => limitsOf({ sendQueueBytes: value }), ArgumentError);
     assert.throws(() => limitsOf({ maxMessageBytes: value }), ArgumentError);
+    assert.throws(() => limitsOf({ streamWindowBytes: value }), ArgumentError);
   }
+});
+
+test("a window of nothing", () => {
+  assert.throws(() => limitsOf({ streamWindowBytes: 0 }), ArgumentError);
 });
 
 test("errors go where the user wants them", () => {

@@ -50,7 +50,7 @@ class Peer {
       onPeerError() {},
       onGone() {},
     });
-    this.#exchange.use({ release() {} } as unknown as Connection);
+    this.#exchange.use({ release() {}, streams: { decodeWith() {} } } as unknown as Connection);
   }
 
   /** Calls what `path` names. */

@@ -1,0 +1,236 @@
+/**
+ * The writing end of a stream.
+ *
+ * Guarantees: nothing is sent without credit (the last record may overdraw it); what
+ * was given to {@linkcode StreamSender.write} is copied when the write is over, so
+ * its memory can be used again; nothing is sent after the end.
+ *
+ * @module
+ */
+import { RecordFlag, RecordKind } from "../ring/record.ts";
+import { CorruptSegmentError } from "../errors.ts";
+import { ITEM_COST, Step } from "./stream_host.ts";
+import type { StreamEnd, StreamHost, WaitsForRoom } from "./stream_host.ts";
+
+/** No reader grants more; a sum of credits beyond it is garbage. */
+const MAX_CREDIT = 0x7fff_ffff;
+
+/** What is told when the reader wants no more, or the connection is gone. */
+export type OnStop = (reason: unknown) => void;
+
+/** See the module. */
+export class StreamSender implements StreamEnd, WaitsForRoom {
+  readonly id: number;
+  /** Does each write arrive as one chunk? Otherwise bytes are split as it suits the ring. */
+  readonly exact: boolean;
+  readonly #host: StreamHost;
+  readonly #acknowledged: boolean;
+  #credit = 0;
+  /** Bytes that are being sent, and how many are in the ring. */
+  #chunk: Uint8Array | undefined;
+  #sent = 0;
+  /** Does a value wait in the outbox? */
+  #queued = false;
+  #waiting: PromiseWithResolvers<void> | undefined;
+  #finished: PromiseWithResolvers<void> | undefined;
+  #state: "open" | "ended" | "closed" = "open";
+  #holds = false;
+  #closed: (() => void) | undefined;
+  /** Told at most once. */
+  onStop: OnStop | undefined;
+
+  /**
+   * `acknowledged`: the reader says when it has worked off all of it, see
+   * {@linkcode StreamSender.finish}.
+   */
+  constructor(host: StreamHost, id: number, exact: boolean, acknowledged: boolean) {
+    this.#host = host;
+    this.id = id;
+    this.exact = exact;
+    this.#acknowledged = acknowledged;
+  }
+
+  /** Can't anything be sent any more? */
+  get isOver(): boolean {
+    return this.#state !== "open";
+  }
+
+  /** Calls back when it is over, or at once if it is. */
+  whenOver(task: () => void): void {
+    if (this.isOver) task();
+    else this.#closed = task;
+  }
+
+  /** Undefined if there is credit; else a promise to wait for, which never rejects. */
+  ready(): Promise<void> | undefined {
+    if (this.#credit > 0 || this.#state !== "open") return undefined;
+    return this.#wait();
+  }
+
+  #wait(): Promise<void> {
+    this.#waiting ??= Promise.withResolvers();
+    return this.#waiting.promise;
+  }
+
+  #wake(): void {
+    const waiting = this.#waiting;
+    this.#waiting = undefined;
+    waiting?.resolve();
+  }
+
+  /** Sends bytes. Undefined if they are in the ring, else a promise of that. One at a time. */
+  writeBytes(bytes: Uint8Array): Promise<void> | undefined {
+    if (this.#state !== "open") return undefined;
+    if (this.exact) return this.#writeItem(0, bytes);
+    this.#chunk = bytes;
+    this.#sent = 0;
+    for (;;) {
+      const step = this.step();
+      if (step === Step.done && this.#chunk === undefined) return undefined;
+      if (step === Step.more) continue;
+      if (step === Step.blocked) this.#host.awaitRoom(this);
+      return this.#wait();
+    }
+  }
+
+  /** Sends a value, encoded. The same. */
+  writeValue(payload: Uint8Array): Promise<void> | undefined {
+    if (this.#state !== "open") return undefined;
+    return this.#writeItem(RecordFlag.value, payload);
+  }
+
+  #writeItem(flags: number, payload: Uint8Array): Promise<void> | undefined {
+    const sent = this.#host.post(RecordKind.data, flags, this.id, 0, payload);
+    this.#credit -= payload.length + ITEM_COST;
+    if (sent) return undefined;
+    this.#queued = true;
+    this.#host.awaitRoom(this);
+    return this.#wait();
+  }
+
+  /** See {@linkcode WaitsForRoom}: called when the queue of the connection is empty. */
+  step(): Step {
+    if (this.#queued) {
+      this.#queued = false;
+      this.#wake();
+      return Step.done;
+    }
+    const chunk = this.#chunk;
+    if (chunk === undefined) return Step.done;
+    if (this.#sent < chunk.length) {
+      // Without credit it waits for some: then it steps again.
+      if (this.#credit <= 0) return Step.done;
+      const to = Math.min(this.#sent + this.#host.pieceBytes, chunk.length);
+      if (!this.#host.writePiece(this.id, chunk, this.#sent, to)) return Step.blocked;
+      this.#credit -= to - this.#sent;
+      this.#sent = to;
+      if (to < chunk.length) return Step.more;
+    }
+    this.#chunk = undefined;
+    this.#wake();
+    return Step.done;
+  }
+
+  /** The reader can take so much more. True if nothing of it goes on in promises. */
+  onCredit(credit: number): boolean {
+    if (credit > MAX_CREDIT - Math.max(0, this.#credit)) {
+      throw new CorruptSegmentError(
+        `credit of ${credit} bytes for a stream that has ${this.#credit}`,
+      );
+    }
+    if (this.#state !== "open") return true;
+    if (!this.#holds) {
+      this.#holds = true;
+      this.#host.expect();
+    }
+    const had = this.#credit > 0;
+    this.#credit += credit;
+    if (had || this.#credit <= 0 || this.#queued) return true;
+    if (this.#chunk !== undefined) {
+      this.#host.awaitRoom(this);
+      return true;
+    }
+    this.#wake();
+    return false;
+  }
+
+  /** No more comes. */
+  end(): void {
+    if (this.#state !== "open") return;
+    this.#postEnd();
+    this.#settle(this.#acknowledged ? "ended" : "closed");
+  }
+
+  #postEnd(): void {
+    this.#host.post(RecordKind.end, RecordFlag.nothing, this.id, 0, undefined);
+  }
+
+  /** The same, and waits until the reader has worked off all of it; rejects if that failed. */
+  async finish(): Promise<void> {
+    this.#finished = Promise.withResolvers();
+    this.#host.expect();
+    try {
+      this.end();
+      if (this.#state === "ended") await this.#finished.promise;
+    } finally {
+      this.#host.unexpect();
+    }
+  }
+
+  /** No more comes, because of an error. */
+  fail(error: unknown): void {
+    if (this.#state !== "open") return;
+    const { id } = this;
+    this.#host.post(RecordKind.end, RecordFlag.error, id, 0, this.#host.encodeError(error));
+    this.#settle("closed");
+  }
+
+  /** The reader wants no more; `payload` describes why. */
+  stopped(flags: number, payload: Uint8Array<ArrayBuffer> | undefined): void {
+    const reason = (flags & RecordFlag.nothing) !== 0 ? undefined : this.#host.decodeError(payload);
+    if (this.#state === "ended") {
+      this.#state = "closed";
+      this.#host.forget(this.id);
+      if ((flags & RecordFlag.nothing) !== 0) this.#finished?.resolve();
+      else this.#finished?.reject(reason);
+      return;
+    }
+    if (this.#state !== "open") return;
+    this.#postEnd();
+    this.#settle("closed");
+    this.#tell(reason);
+  }
+
+  /** See {@linkcode StreamEnd}. */
+  disconnected(error: Error): void {
+    const { isOver } = this;
+    this.#settle("closed");
+    this.#finished?.reject(error);
+    if (!isOver) this.#tell(error);
+  }
+
+  /** Ends it with an error on both sides, as if each had failed. */
+  abort(reason: unknown): void {
+    if (this.#state !== "open") return;
+    this.fail(reason);
+    this.#tell(reason);
+  }
+
+  #tell(reason: unknown): void {
+    const { onStop } = this;
+    this.onStop = undefined;
+    onStop?.(reason);
+  }
+
+  #settle(state: "ended" | "closed"): void {
+    this.#state = state;
+    this.#chunk = undefined;
+    this.#queued = false;
+    if (state === "closed") this.#host.forget(this.id);
+    if (this.#holds) this.#host.unexpect();
+    this.#holds = false;
+    this.#wake();
+    this.#closed?.();
+    this.#closed = undefined;
+  }
+}
