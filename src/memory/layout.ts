@@ -240,6 +240,59 @@ export const RwLockLayout = { writer: 256, contended: 384 } as const;
  */
 export const EventLayout = { mode: 256, state: 384, sets: 512, contended: 640 } as const;
 
+/** Chunks of a queue. */
+export const QUEUE_CHUNKS = 32;
+
+/**
+ * A queue: a commons whose data are 32 chunks of records, capacity / 32 bytes each.
+ *
+ *     256   changes: counts chunks that were begun, and records that became ready again
+ *     384   orders: how many chunks were begun, wraps at 2^32
+ *     512   wantMessage: bit j of word i: member 32 i + j sleeps until there is a message
+ *     640   wantRoom: the same for room
+ *     20480 chunks: headers of the chunks, see {@linkcode QueueChunk}
+ *     24576 data of the chunks
+ *
+ * Each member's first own word is its hazard: the chunk that it reads plus 1, or 0.
+ */
+export const QueueLayout = {
+  changes: 256,
+  orders: 384,
+  wantMessage: 512,
+  wantRoom: 640,
+  chunks: 20480,
+  data: 24576,
+} as const;
+
+/**
+ * The header of a chunk, of 128 bytes.
+ *
+ *     +0   state: see {@linkcode ChunkState}; from bit 8 on the member that holds it
+ *     +4   order: the how manieth it was when it was begun; consumers read in this order
+ *     +8   end: bytes of records in it; whoever fills it writes it after the records
+ *     +12  done: bytes at its start that are known to be done
+ *     +64  rewinds: counts records in it that became ready again
+ */
+export const QueueChunk = {
+  state: 0,
+  order: 4,
+  end: 8,
+  done: 12,
+  rewinds: 64,
+  bytes: 128,
+} as const;
+
+/** States of a chunk of a queue; `filling` and `retired` have a holder. */
+export const ChunkState = { free: 0, open: 1, full: 2, filling: 3, retired: 4 } as const;
+
+/**
+ * States of a record of a queue, its first word. `taken` has a holder, from bit 8 on;
+ * bit 4 says that it was taken before by somebody who didn't finish.
+ */
+export const JobState = { unwritten: 0, ready: 1, taken: 2, done: 3 } as const;
+/** See {@linkcode JobState}. */
+export const REDELIVERED = 0x10;
+
 /**
  * A pipe: a commons with a ring of slots that all have one size. Capacity: slots, a
  * power of two. Both counters wrap at 2^32; the slot of a message is its number

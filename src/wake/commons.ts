@@ -54,8 +54,11 @@ export interface CommonsHooks {
   check?(segment: Segment): void;
   /** We are a member now. */
   joined?(segment: Segment, member: number): void;
-  /** Puts right what a member left that is dead; may run twice for the same one. */
-  recover(segment: Segment, member: number): void;
+  /**
+   * Puts right what a member left that is dead; may run twice for the same one. `self`
+   * is the member that does it.
+   */
+  recover(segment: Segment, member: number, self: number): void;
   /** Some member was recovered: waits may be over. Called without the lock. */
   onRecovered?(): void;
 }
@@ -163,7 +166,7 @@ export class Commons {
       this.#realm.directory.locked(this.#parts, () => {
         for (const one of dead) {
           if (!this.members.isSame(one)) continue; // somebody else was faster
-          this.#hooks.recover(this.segment, one.member);
+          this.#hooks.recover(this.segment, one.member, this.index);
           this.members.leave(one.member);
         }
       });

@@ -1,0 +1,64 @@
+/**
+ * Members of a queue that sleep until there is something: a bit for each, so that
+ * one look says whether anybody does. Whoever takes a bit away rings its member, or
+ * is that member; a bit has only one taker.
+ *
+ * @module
+ */
+import type { Members } from "../wake/members.ts";
+
+/** See the module. */
+export class Sleepers {
+  readonly #members: Members;
+  readonly #words: Int32Array;
+  readonly #first: number;
+  /** From which word on to look next: others get their turn. */
+  #turn = 0;
+
+  /** `offset`: where the bits are in the segment. */
+  constructor(members: Members, words: Int32Array, offset: number) {
+    this.#members = members;
+    this.#words = words;
+    this.#first = offset >> 2;
+  }
+
+  /** Asks to be rung; look again after it. */
+  add(member: number): void {
+    Atomics.or(this.#words, this.#first + (member >> 5), 1 << (member & 31));
+  }
+
+  /** Takes the bit of a member; false if somebody else did, or it was never set. */
+  take(member: number): boolean {
+    const bit = 1 << (member & 31);
+    const at = this.#first + (member >> 5);
+    return (Atomics.load(this.#words, at) & bit) !== 0 &&
+      (Atomics.and(this.#words, at, ~bit) & bit) !== 0;
+  }
+
+  /** Does anybody sleep? */
+  any(): boolean {
+    const words = (this.#members.used + 31) >> 5;
+    for (let i = 0; i < words; i++) {
+      if (Atomics.load(this.#words, this.#first + i) !== 0) return true;
+    }
+    return false;
+  }
+
+  /** Rings one; false if nobody sleeps. */
+  ringOne(): boolean {
+    const { used } = this.#members;
+    for (let i = 0; i < used; i++) {
+      const member = (this.#turn + i) % used;
+      if (!this.take(member)) continue;
+      this.#turn = member + 1;
+      this.#members.ring(member);
+      return true;
+    }
+    return false;
+  }
+
+  /** Rings as many as that, or all. */
+  ring(most: number): void {
+    while (most-- > 0 && this.ringOne());
+  }
+}
