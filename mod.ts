@@ -53,6 +53,8 @@ export type { BytesSource } from "./src/rpc/byte_streams.ts";
 export { BaseClient } from "./src/rpc/base_client.ts";
 export type { ClientOptions } from "./src/rpc/client_core.ts";
 export type { Remote, RemoteOneway, RemoteResult, RemoteSync } from "./src/rpc/types.ts";
+export { Mutex, MutexGuard } from "./src/sync/mutex.ts";
+export type { LockOptions, SyncWaitOptions } from "./src/sync/lobby.ts";
 export type { Codec, FunctionTable, ReferenceType } from "./src/codec/codec.ts";
 export { bytes } from "./src/codec/bytes.ts";
 export { json } from "./src/codec/json.ts";
