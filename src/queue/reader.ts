@@ -36,6 +36,11 @@ export class ChunkReader {
   position = 0;
   /** Was it taken before? */
   redelivered = false;
+  /**
+   * Was a hazard set on another chunk too since this was last cleared? A producer may
+   * have found that one done, but read by us.
+   */
+  passed = false;
   /** A copy of its payload, of our own. */
   payload: Uint8Array<ArrayBuffer> = new Uint8Array();
 
@@ -89,13 +94,9 @@ export class ChunkReader {
     }
   }
 
-  /** Is there a message for somebody? */
+  /** Is there a message for somebody? Call {@linkcode ChunkReader.release} after it. */
   hasMessage(): boolean {
-    try {
-      return this.#find() !== NONE;
-    } finally {
-      this.release();
-    }
+    return this.#find() !== NONE;
   }
 
   /** Lets the chunk go that was read; chunks with no hazard can be used again. */
@@ -186,6 +187,8 @@ export class ChunkReader {
         this.#drop(i--);
       } else if (this.#advance(chunk)) {
         return i;
+      } else {
+        this.passed = true;
       }
     }
     return NONE;
@@ -250,6 +253,7 @@ export class ChunkReader {
 
   #holdAny(chunk: number): boolean {
     const { words } = this.#pool;
+    if (this.#held !== NONE) this.passed = true;
     Atomics.store(words, this.#hazard, chunk + 1);
     this.#held = NONE;
     const state = Atomics.load(words, this.#pool.header(chunk, QueueChunk.state));
@@ -258,6 +262,7 @@ export class ChunkReader {
       return true;
     }
     Atomics.store(words, this.#hazard, 0);
+    this.passed = true;
     return false;
   }
 

@@ -57,8 +57,13 @@ export class Sleepers {
     return false;
   }
 
-  /** Rings as many as that, or all. */
+  /** Rings as many as that. */
   ring(most: number): void {
     while (most-- > 0 && this.ringOne());
+  }
+
+  /** Rings all. */
+  ringAll(): void {
+    this.ring(this.#members.used);
   }
 }
