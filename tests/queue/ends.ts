@@ -1,0 +1,88 @@
+/**
+ * Several members of one queue in this realm, below the public names.
+ */
+import { checkQueue, ChunkPool, queueBytes } from "../../src/queue/pool.ts";
+import { ChunkReader } from "../../src/queue/reader.ts";
+import { ChunkWriter } from "../../src/queue/writer.ts";
+import { Kind } from "../../src/memory/layout.ts";
+import type { Segment } from "../../src/memory/segment.ts";
+import { Commons } from "../../src/wake/commons.ts";
+import { Realm } from "../../src/wake/realm.ts";
+import { Scratch } from "../support/scratch.ts";
+
+/** One member: it can write and read. */
+export class Ends {
+  readonly member: number;
+  readonly segment: Segment;
+  readonly pool: ChunkPool;
+  readonly writer: ChunkWriter;
+  readonly reader: ChunkReader;
+  readonly commons: Commons;
+
+  constructor(commons: Commons) {
+    this.commons = commons;
+    this.member = commons.index;
+    this.segment = commons.segment;
+    this.pool = new ChunkPool(commons.segment);
+    this.writer = new ChunkWriter(this.pool, commons.members, commons.index);
+    this.reader = new ChunkReader(this.pool, commons.members, commons.index);
+  }
+
+  /** Appends a text. */
+  put(text: string): boolean {
+    return this.writer.put(encoder.encode(text));
+  }
+
+  /** Claims the next message, as done or to keep it. */
+  claim(keep = false): string | undefined {
+    const claimed = this.reader.claim(keep);
+    this.reader.release();
+    return claimed ? decoder.decode(this.reader.payload) : undefined;
+  }
+
+  /** All that can be claimed now. */
+  drain(): string[] {
+    const texts: string[] = [];
+    for (let text = this.claim(); text !== undefined; text = this.claim()) texts.push(text);
+    return texts;
+  }
+}
+
+const encoder = new TextEncoder();
+const decoder = new TextDecoder();
+
+/** Runs a task with a function that makes one more member of a queue. */
+export async function withEnds(
+  capacity: number,
+  task: (join: () => Ends, scratch: Scratch) => void | Promise<void>,
+): Promise<void> {
+  using scratch = new Scratch();
+  const closer = (): void => {};
+  const realm = await Realm.acquire(scratch.path, closer);
+  const joined: Ends[] = [];
+  const join = (): Ends => {
+    const commons = Commons.join(
+      realm,
+      {
+        folder: "queue",
+        name: "ends",
+        encoded: "ends",
+        kind: Kind.queue,
+        dataBytes: queueBytes,
+        capacity,
+        defaultCapacity: capacity,
+      },
+      { check: checkQueue, recover: () => {} },
+      0,
+    );
+    const ends = new Ends(commons);
+    joined.push(ends);
+    return ends;
+  };
+  try {
+    await task(join, scratch);
+  } finally {
+    for (const { commons } of joined) commons.leave();
+    realm.release(closer);
+  }
+}
