@@ -131,6 +131,11 @@ export class Connection implements Source, Responder {
     realm.reactor.attach(index, this);
   }
 
+  /** The realm of this side. */
+  get realm(): Realm {
+    return this.#realm;
+  }
+
   #makeStreams(side: "a" | "b"): Streams {
     return new Streams(
       {

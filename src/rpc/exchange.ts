@@ -14,6 +14,8 @@ import type { IncomingCall } from "../connection/incoming.ts";
 import { ArgumentError, CodecError, LimitError, UnknownMethodError } from "../errors.ts";
 import { RecordFlag } from "../ring/record.ts";
 import type { GoneReason } from "../errors.ts";
+import { MemoryPassing } from "../share/passing.ts";
+import type { Holds } from "../share/passing.ts";
 import { runCall } from "./context.ts";
 import { bindCall, bindSignal, endAll } from "./call_streams.ts";
 import { Functions } from "./functions.ts";
@@ -54,6 +56,7 @@ export class Exchange implements ConnectionHandler {
   readonly #codec: Codec;
   readonly #functions: Functions;
   readonly #streams: StreamReferences;
+  readonly #memory: MemoryPassing;
   /** Method ids that this side gave, by path. */
   readonly #numbers = new Map<string, number>();
   /** Methods that the peer named, by id. */
@@ -67,10 +70,11 @@ export class Exchange implements ConnectionHandler {
       () => this.#connection!.streams,
       (value) => this.encode(this.#streams.wrap(value)),
     );
+    this.#memory = new MemoryPassing(() => this.#connection!.realm, { hold: "held" });
     this.#functions = new Functions(
       (id, args) => this.#callFunction(id, args),
       (id, count) => this.#connection?.release(id, count),
-      this.#streams.types,
+      [this.#memory, ...this.#streams.types],
     );
   }
 
@@ -100,8 +104,10 @@ export class Exchange implements ConnectionHandler {
   ): Promise<unknown> {
     const ends: StreamEnd[] = [];
     const { signal } = options;
+    let holds: Holds | undefined;
     try {
       const payload = this.#encodeArguments(ends, args);
+      holds = this.#memory.take();
       const flags = ends.length > 0 ? RecordFlag.streams : 0;
       const answer = await connection.request(method(), payload, options, flags);
       if (answer === undefined && ends.length === 0) return undefined;
@@ -112,14 +118,18 @@ export class Exchange implements ConnectionHandler {
       // Whoever was called won't read on, or was never called.
       endAll(ends, error);
       throw error;
+    } finally {
+      holds?.release();
     }
   }
 
   /** Calls a method of the peer, blocking the thread. */
   callSync(connection: Connection, path: string, args: unknown[], timeout: number): unknown {
     const ends: StreamEnd[] = [];
+    let holds: Holds | undefined;
     try {
       const payload = this.#encodeArguments(ends, args);
+      holds = this.#memory.take();
       if (ends.length > 0) {
         throw new ArgumentError(
           `a blocking call can't have streams as arguments: nothing could be read from them or ` +
@@ -131,6 +141,8 @@ export class Exchange implements ConnectionHandler {
     } catch (error) {
       endAll(ends, error);
       throw error;
+    } finally {
+      holds?.release();
     }
   }
 
@@ -163,7 +175,13 @@ export class Exchange implements ConnectionHandler {
 
   /** The payload for the arguments of a call. */
   encode(value: unknown): Uint8Array {
-    return this.#codec.encode(value, this.#functions);
+    this.#memory.begin();
+    try {
+      return this.#codec.encode(value, this.#functions);
+    } catch (error) {
+      this.#memory.take()?.release();
+      throw error;
+    }
   }
 
   #decode(payload: Uint8Array | undefined): unknown {
@@ -306,6 +324,7 @@ export class Exchange implements ConnectionHandler {
 
   /** See {@linkcode ConnectionHandler}. */
   onGone(reason: GoneReason, cause: unknown): void {
+    this.#memory.close();
     this.#options.onGone(reason, cause);
   }
 

@@ -34,6 +34,8 @@ const owners = new WeakMap<ArrayBufferLike, SharedMemory>();
 export let adoptMemory: (realm: Realm, wish: MemoryWish) => SharedMemory;
 /** For the rest of this room: how it is mapped. Throws {@linkcode ClosedError}. */
 export let mappingOf: (memory: SharedMemory) => Mapping;
+/** For the rest of this room: it was passed on; closes it if it was given away. */
+export let passed: (memory: SharedMemory) => void;
 
 /**
  * Memory that processes share, by name or passed by reference: in an argument or
@@ -54,12 +56,16 @@ export class SharedMemory implements Disposable {
   readonly size: number;
   readonly #use: MemoryUse;
   #bytes: Uint8Array<ArrayBuffer> | undefined;
+  #isGiven = false;
 
   static {
     adoptMemory = (realm, wish) => new SharedMemory(realm, wish);
     mappingOf = (memory) => {
       if (memory.isClosed) throw new ClosedError(describeMemory(memory.name));
       return memory.#use.mapping;
+    };
+    passed = (memory) => {
+      if (memory.#isGiven) memory.close();
     };
   }
 
@@ -140,6 +146,20 @@ export class SharedMemory implements Disposable {
       this.#bytes = new Uint8Array(buffer);
     }
     return this.#bytes;
+  }
+
+  /**
+   * Closes it as soon as it has been passed on: for the result of a method, which can't
+   * close it itself.
+   *
+   * @example
+   * ```ts ignore
+   * return (await SharedMemory.create({ size })).give();
+   * ```
+   */
+  give(): this {
+    this.#isGiven = true;
+    return this;
   }
 
   /** Was it closed? */

@@ -44,6 +44,8 @@ export class Realm {
    * have rung any more.
    */
   readonly onDeathHint: Set<() => void> = new Set();
+  /** Called when the realm ends, while it still works. */
+  readonly onEnd: Set<() => void> = new Set();
   readonly #segment: Segment;
   readonly #peers = new Map<string, Peer>();
   readonly #closers = new Set<() => void>();
@@ -93,6 +95,7 @@ export class Realm {
     if (this.#closers.size > 0 || this.#closed) return;
     this.#closed = true;
     realms.delete(this.directory.root);
+    for (const end of [...this.onEnd]) end();
     const segment = this.#segment;
     // We may be the last to know of somebody who died and was nobody's peer.
     if (segment.u32(NodeLayout.deaths) !== 0) sweep(this.binding, this.directory);
