@@ -60,7 +60,43 @@ export type { QueueOptions } from "./src/queue/queue.ts";
 export { Delivery } from "./src/queue/delivery.ts";
 export type { QueueStatistics } from "./src/queue/core.ts";
 export type { Codec, FunctionTable, ReferenceType } from "./src/codec/codec.ts";
+export { Receiver } from "./src/pipe/receiver.ts";
+export type { ReceiveOptions, ReceiverOptions } from "./src/pipe/receiver.ts";
+export { Sender } from "./src/pipe/sender.ts";
+export type { SenderOptions } from "./src/pipe/sender.ts";
+export type { Handlers } from "./src/pipe/delivery.ts";
+export type { PipeOptions } from "./src/pipe/options.ts";
+export { array, ElementsView, NestedView } from "./src/codec/array_field.ts";
 export { bytes } from "./src/codec/bytes.ts";
+export type {
+  BaseField,
+  CompositeField,
+  Field,
+  Place,
+  ScalarField,
+} from "./src/codec/field.ts";
+export {
+  bool,
+  f16,
+  f32,
+  f64,
+  i16,
+  i32,
+  i64,
+  i8,
+  u16,
+  u32,
+  u64,
+  u8,
+} from "./src/codec/number_fields.ts";
+export { ReadBuffer } from "./src/codec/read_buffer.ts";
+export { serializer } from "./src/codec/serializer.ts";
+export type { SerializerOptions } from "./src/codec/serializer.ts";
+export { struct, StructCodec, ViewCursor } from "./src/codec/struct.ts";
+export type { Fields, StructValue, StructView } from "./src/codec/struct.ts";
+export { fixedBytes, fixedString } from "./src/codec/text_fields.ts";
+export type { FixedCodec, TypedCodec } from "./src/codec/typed_codec.ts";
+export { WriteBuffer } from "./src/codec/write_buffer.ts";
 export { json } from "./src/codec/json.ts";
 export { messagePack } from "./src/codec/messagepack.ts";
 export * from "./src/errors.ts";
