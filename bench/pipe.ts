@@ -9,6 +9,8 @@ import { listen, SocketClient } from "./harness/socket.ts";
 
 /** Structs that are sent in one step. */
 const BATCH = 256;
+/** Structs that can wait: half a megabyte, which a processor's cache holds. */
+const CAPACITY = 16384;
 
 const fields = { id: u32, side: u8, flags: u16, price: f64, size: f64, time: f64 };
 const Trade = struct(fields);
@@ -63,6 +65,7 @@ export const question: PairQuestion = {
     const counter = new Counter();
     await Receiver.open("trades", {
       codec: Trade,
+      capacity: CAPACITY,
       onRead: (view, count) => counter.check(view, count),
     });
     await Channel.open("reports", { onRequest: () => counter.report() });
@@ -80,7 +83,7 @@ export const question: PairQuestion = {
 };
 
 async function sendOnPipe(): Promise<Subject> {
-  const sender = await Sender.open("trades", { codec: Trade, capacity: 16384 });
+  const sender = await Sender.open("trades", { codec: Trade, capacity: CAPACITY });
   const reports = await Channel.open("reports");
   reports.ref();
   await reports.whenConnected();
