@@ -54,11 +54,25 @@ export { BaseClient } from "./src/rpc/base_client.ts";
 export type { ClientOptions } from "./src/rpc/client_core.ts";
 export type { Remote, RemoteOneway, RemoteResult, RemoteSync } from "./src/rpc/types.ts";
 export { Mutex, MutexGuard } from "./src/sync/mutex.ts";
+export { ReadGuard, RwLock, WriteGuard } from "./src/sync/rwlock.ts";
+export { Event } from "./src/sync/event.ts";
+export type { EventOptions } from "./src/sync/event.ts";
 export type { LockOptions, SyncWaitOptions } from "./src/sync/lobby.ts";
 export { Queue } from "./src/queue/queue.ts";
 export type { QueueOptions } from "./src/queue/queue.ts";
 export { Delivery } from "./src/queue/delivery.ts";
 export type { QueueStatistics } from "./src/queue/core.ts";
+export { Publisher } from "./src/topic/publisher.ts";
+export type { PublisherOptions, PublisherStatistics } from "./src/topic/publisher.ts";
+export { Subscriber } from "./src/topic/subscriber.ts";
+export type {
+  MessageInfo,
+  SubscriberOptions,
+  SubscriberStatistics,
+} from "./src/topic/subscriber.ts";
+export { Loan } from "./src/topic/loan.ts";
+export type { Bytes, Decoded, TopicOptions } from "./src/topic/options.ts";
+export type { TopicGoneReason } from "./src/topic/roster.ts";
 export type { Codec, FunctionTable, ReferenceType } from "./src/codec/codec.ts";
 export { Receiver } from "./src/pipe/receiver.ts";
 export type { ReceiveOptions, ReceiverOptions } from "./src/pipe/receiver.ts";
@@ -68,13 +82,7 @@ export type { Handlers } from "./src/pipe/delivery.ts";
 export type { PipeOptions } from "./src/pipe/options.ts";
 export { array, ElementsView, NestedView } from "./src/codec/array_field.ts";
 export { bytes } from "./src/codec/bytes.ts";
-export type {
-  BaseField,
-  CompositeField,
-  Field,
-  Place,
-  ScalarField,
-} from "./src/codec/field.ts";
+export type { BaseField, CompositeField, Field, Place, ScalarField } from "./src/codec/field.ts";
 export {
   bool,
   f16,

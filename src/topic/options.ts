@@ -1,0 +1,45 @@
+/**
+ * What publishers and subscribers have in common: options, their checks, and types.
+ *
+ * @module
+ */
+import type { Codec } from "../codec/codec.ts";
+import { show } from "../connection/options.ts";
+import { ArgumentError } from "../errors.ts";
+
+/** Options of both. */
+export interface TopicOptions {
+  /** How values become bytes; all on a topic use the same. Default {@linkcode messagePack}. */
+  codec?: Codec;
+  /** Milliseconds that calls wait unless they say otherwise. Default: for ever. */
+  timeout?: number;
+  /**
+   * The runtime directory in which they meet: an absolute path. Default: `CAUSEWAY_DIR`,
+   * or a private one of the user.
+   */
+  directory?: string;
+  /**
+   * Told of failures that nobody waits for. Default: what a handler of ours throws is
+   * thrown as an uncaught exception; what a partner does wrong is dropped.
+   */
+  onError?: (error: unknown) => void;
+}
+
+/** What a codec turns bytes into. */
+export type Decoded<C extends Codec> = ReturnType<C["decode"]>;
+
+/** A message as it is handed over: bytes, or several parts of bytes. */
+export type Bytes = Uint8Array<ArrayBuffer>;
+
+/** Checks a count given by a user. */
+export function checkCount(option: string, value: number, least: number, most: number): number {
+  if (value === Infinity && most === Infinity) return value;
+  if (Number.isSafeInteger(value) && value >= least && value <= most) return value;
+  throw new ArgumentError(
+    `\`${option}\` is a whole number from ${least}${most === Infinity ? "" : ` to ${most}`}, ` +
+      `got ${show(value)}`,
+  );
+}
+
+/** Messages after which a loop that never waits lets timers and I/O have their turn. */
+export const BREATH = 1024;

@@ -1,0 +1,645 @@
+/**
+ * Publisher: writes each message once, for any number of subscribers.
+ *
+ * @module
+ */
+import { checkCodec } from "../codec/codec.ts";
+import type { Codec } from "../codec/codec.ts";
+import { messagePack } from "../codec/messagepack.ts";
+import { checkCapacity } from "../connection/handshake.ts";
+import { checkOptions, checkTimeout, errorSink, peerErrorSink } from "../connection/options.ts";
+import type { WaitOptions } from "../connection/options.ts";
+import { ArgumentError, ClosedError, DeadlockError, MessageTooLargeError } from "../errors.ts";
+import {
+  Kind,
+  MAX_SUBSCRIBERS,
+  publisherData,
+  PublisherLayout,
+  PublisherState,
+  SubscriberLayout,
+  Wanted,
+} from "../memory/layout.ts";
+import { checkName, encodeName } from "../memory/names.ts";
+import { Segment } from "../memory/segment.ts";
+import type { BroadcastProducer } from "../ring/broadcast_producer.ts";
+import { partsLength } from "../ring/broadcast_producer.ts";
+import { Polled } from "../wake/reactor.ts";
+import { Realm } from "../wake/realm.ts";
+import { WaitLine } from "../wake/wait_line.ts";
+import type { Attempt } from "../wake/wait_line.ts";
+import {
+  createPublisher,
+  fileOf,
+  FOLDER,
+  idOf,
+  newParty,
+  partiesIn,
+  policyOf,
+  PUBLISHER,
+  SUBSCRIBER,
+} from "./folder.ts";
+import type { Party } from "./folder.ts";
+import { Gate } from "./gate.ts";
+import { Loan } from "./loan.ts";
+import { BREATH, checkCount } from "./options.ts";
+import type { Bytes, Decoded, TopicOptions } from "./options.ts";
+import { Roster } from "./roster.ts";
+import type { TopicGoneReason } from "./roster.ts";
+
+/** Options of {@linkcode Publisher.open}. */
+export interface PublisherOptions extends TopicOptions {
+  /**
+   * Data bytes of its ring: a power of two. Default 1 MiB. A message has at most a quarter
+   * of it, less 16 bytes.
+   */
+  capacity?: number;
+  /** The most subscribers at a time. Default 64, at most 4096. */
+  maxSubscribers?: number;
+  /**
+   * The most messages that a late joiner gets, if it asks for them. Default: as many as the
+   * ring holds, which is at least its last third.
+   */
+  history?: number;
+  /** A subscriber is there; `subscriber` is its id. */
+  onConnect?: (subscriber: string) => void;
+  /** A subscriber is gone. */
+  onDisconnect?: (subscriber: string, reason: TopicGoneReason) => void;
+}
+
+/** A snapshot of what a publisher did. */
+export interface PublisherStatistics {
+  /** Messages published. */
+  readonly messages: number;
+  /** Bytes of their payloads. */
+  readonly bytes: number;
+  /** How often a message had to wait for room. */
+  readonly waits: number;
+  /** Messages that wait now. */
+  readonly waiting: number;
+}
+
+const DEFAULT_CAPACITY = 1 << 20;
+const DEFAULT_SUBSCRIBERS = 64;
+/** How long closing waits for messages that wait, and for subscribers that were told of us, in ms. */
+const CLOSE_TIMEOUT = 5000;
+
+const RESOLVED: Promise<void> = Promise.resolve();
+
+/**
+ * A publisher of a topic. Every subscriber gets every message, in the order in which
+ * this publisher published them.
+ *
+ * @example
+ * ```ts
+ * import { Publisher } from "@causeway/ipc";
+ *
+ * await using publisher = await Publisher.open<{ symbol: string; price: number }>("prices");
+ * await publisher.publish({ symbol: "EURUSD", price: 1.0832 });
+ * ```
+ */
+export class Publisher<T = unknown> implements AsyncDisposable {
+  /** The name it was opened with. */
+  readonly name: string;
+  /** Its id, as subscribers know it. */
+  readonly id: string;
+  readonly #realm: Realm;
+  readonly #codec: Codec;
+  readonly #options: PublisherOptions;
+  readonly #closer: () => void;
+  readonly #parts: string[];
+  readonly #party: Party;
+  readonly #index: number;
+  readonly #segment: Segment;
+  readonly #roster: Roster;
+  readonly #producer: BroadcastProducer;
+  readonly #line: WaitLine;
+  readonly #gate: Gate;
+  readonly #timeout: number;
+  #loan: Loan | undefined;
+  #bytes = 0;
+  #waits = 0;
+  #breath = 0;
+  #closed = false;
+
+  private constructor(
+    name: string,
+    encoded: string,
+    options: PublisherOptions,
+    realm: Realm,
+    closer: () => void,
+  ) {
+    this.name = name;
+    this.#realm = realm;
+    this.#options = options;
+    this.#closer = closer;
+    this.#codec = options.codec ?? messagePack;
+    this.#timeout = checkTimeout(options.timeout, Infinity);
+    this.#parts = [FOLDER, encoded];
+    this.#gate = new Gate(realm.reactor);
+    this.#index = realm.reactor.reserve();
+    this.#party = newParty(realm, this.#index);
+    this.id = idOf(this.#party);
+    const invited: Party[] = [];
+    try {
+      const { segment, roster } = realm.directory.locked(
+        this.#parts,
+        (path) => this.#enter(path, invited),
+      );
+      this.#segment = segment;
+      this.#roster = roster;
+    } catch (error) {
+      realm.reactor.remove(this.#index);
+      realm.directory.prune(this.#parts);
+      throw error;
+    }
+    this.#producer = this.#roster.producer;
+    this.#line = new WaitLine(realm.reactor, this.#index, () => this.#producer.setWaiting());
+    realm.reactor.attach(this.#index, { poll: () => this.#poll(), arm: () => this.#arm() });
+    for (const party of invited) this.#knock(party);
+  }
+
+  /**
+   * Opens a publisher. Subscribers may be there already or come later; those that are there
+   * miss nothing. Any number of publishers share a topic, each with a ring of its own.
+   *
+   * It doesn't keep the process alive, but calls that wait do.
+   *
+   * @throws {ArgumentError} An option is out of range.
+   * @throws {NoSpaceError} The file system can't hold the ring.
+   */
+  static open<C extends Codec>(
+    name: string,
+    options: PublisherOptions & { codec: C },
+  ): Promise<Publisher<Decoded<C>>>;
+  /** The same, for values of a given type. */
+  static open<T = unknown>(name: string, options?: PublisherOptions): Promise<Publisher<T>>;
+  static async open<T>(name: string, options: PublisherOptions = {}): Promise<Publisher<T>> {
+    checkPublisherOptions(options);
+    const encoded = await encodeName(checkName(name));
+    let publisher: Publisher<T> | undefined;
+    const closer = (): void => {
+      if (publisher !== undefined) publisher.#closeNow();
+    };
+    const realm = await Realm.acquire(options.directory, closer);
+    try {
+      publisher = new Publisher<T>(name, encoded, options, realm, closer);
+      return publisher;
+    } catch (error) {
+      realm.release(closer);
+      throw error;
+    }
+  }
+
+  /** Makes our segment, with slots for those who are there, under the lock of the folder. */
+  #enter(path: string, invited: Party[]): { segment: Segment; roster: Roster } {
+    const realm = this.#realm;
+    const { capacity = DEFAULT_CAPACITY, maxSubscribers: slots = DEFAULT_SUBSCRIBERS } =
+      this.#options;
+    const party = this.#party;
+    const parameters = { name: this.name, capacity, slots, codec: this.#codec.name };
+    const segment = createPublisher(realm, path, party, parameters);
+    if (segment === undefined) throw new ClosedError(`the folder of topic "${this.name}"`);
+    try {
+      const shape = { capacity, slots, data: publisherData(slots) };
+      const { history = Infinity } = this.#options;
+      const roster = new Roster(realm, segment, shape, history, {
+        joined: (id) => this.#onJoined(id),
+        left: (id, reason) => this.#onLeft(id, reason),
+        failed: (error) => this.#later(() => peerErrorSink(this.#options.onError)(error)),
+      });
+      for (const subscriber of partiesIn(realm, path, SUBSCRIBER)) {
+        if (this.#invite(roster, path, subscriber)) invited.push(subscriber);
+      }
+      segment.setU32(PublisherLayout.state, PublisherState.open);
+      realm.directory.rename(segment.path, `${path}/${fileOf(PUBLISHER, party)}`);
+      return { segment, roster };
+    } catch (error) {
+      realm.directory.removeFile(segment.path);
+      segment.close();
+      throw error;
+    }
+  }
+
+  #invite(roster: Roster, path: string, party: Party): boolean {
+    const { binding } = this.#realm;
+    const presence = openPresence(binding, `${path}/${fileOf(SUBSCRIBER, party)}`);
+    if (presence === undefined) return false;
+    const policy = policyOf(presence.u32(SubscriberLayout.policy));
+    presence.close();
+    roster.invite(party, policy);
+    return true;
+  }
+
+  /** Tells a subscriber that we are there. */
+  #knock(party: Party): void {
+    const { binding, directory, reactor } = this.#realm;
+    const path = directory.path(...this.#parts, fileOf(SUBSCRIBER, party));
+    const presence = openPresence(binding, path);
+    const peer = presence && this.#realm.acquirePeer(party.node);
+    if (presence !== undefined && peer !== undefined) {
+      Atomics.add(presence.words, SubscriberLayout.knocks >> 2, 1);
+      reactor.ring(peer.segment, party.source);
+      this.#realm.releasePeer(peer);
+    }
+    presence?.close();
+  }
+
+  /** How many subscribers there are. */
+  get subscribers(): number {
+    this.#look();
+    return this.#roster.size;
+  }
+
+  /** Was it closed? */
+  get isClosed(): boolean {
+    return this.#closed;
+  }
+
+  /** The largest message, in bytes of its encoded form. */
+  get maxMessageBytes(): number {
+    return this.#producer.maxPayload;
+  }
+
+  /** What the publisher did so far. */
+  get stats(): PublisherStatistics {
+    return {
+      messages: this.#producer.sequence,
+      bytes: this.#bytes,
+      waits: this.#waits,
+      waiting: this.#line.length,
+    };
+  }
+
+  /**
+   * Resolves when there are `count` subscribers.
+   *
+   * @throws {TimeoutError} They didn't come in time.
+   */
+  ready(count = 1, options?: WaitOptions): Promise<void> {
+    try {
+      this.#checkOpen();
+      checkCount("count", count, 0, MAX_SUBSCRIBERS);
+      const timeout = checkTimeout(options?.timeout, this.#timeout);
+      if (this.subscribers >= count) return RESOLVED;
+      const what = `waiting for ${count} subscriber${
+        count === 1 ? "" : "s"
+      } of topic "${this.name}"`;
+      return this.#gate.wait(count, what, { timeout, signal: options?.signal });
+    } catch (error) {
+      return Promise.reject(error);
+    }
+  }
+
+  /**
+   * Publishes a value. Resolves when it is in the ring, which is at once unless a
+   * subscriber with `onLag: "block"` holds it back. Messages that wait keep their order.
+   * Bytes that are published as they are must not change until then.
+   *
+   * @throws {MessageTooLargeError} It is over a quarter of the capacity.
+   * @throws {CodecError} The codec can't carry it.
+   * @throws {TimeoutError} There was no room in time; it was not published.
+   * @throws {ClosedError} The publisher was closed before there was room.
+   */
+  publish(value: T, options?: WaitOptions): Promise<void> {
+    try {
+      const payload = this.#encode(value);
+      if (this.#line.length > 0 || options?.signal?.aborted || !this.#write(payload)) {
+        return this.#wait(() => this.#write(payload) || undefined, options);
+      }
+      return this.#breathe();
+    } catch (error) {
+      return Promise.reject(error);
+    }
+  }
+
+  /**
+   * Publishes a value if there is room; false if a subscriber holds it back.
+   *
+   * @throws {MessageTooLargeError} It is over a quarter of the capacity.
+   * @throws {CodecError} The codec can't carry it.
+   */
+  tryPublish(value: T): boolean {
+    const payload = this.#encode(value);
+    return this.#line.length === 0 && this.#write(payload);
+  }
+
+  /**
+   * Publishes a value, blocking the thread while a subscriber holds it back. Goes before
+   * those of {@linkcode Publisher.publish} that wait.
+   *
+   * @throws {TimeoutError} There was no room in time.
+   * @throws {DeadlockError} The one who holds it back lives in this thread.
+   */
+  publishSync(value: T, options?: { timeout?: number }): void {
+    const payload = this.#encode(value);
+    const timeout = checkTimeout(options?.timeout, this.#timeout);
+    if (this.#write(payload)) return;
+    this.#waits++;
+    if (this.#loan !== undefined) {
+      throw new ArgumentError(
+        "publishSync can't wait for a loan of its own publisher: end it first",
+      );
+    }
+    const attempt = (): true | undefined => this.#write(payload) || undefined;
+    if (this.#roster.isHeldByOurselves) {
+      let done = false;
+      this.#realm.reactor.runUntilIdle(() => done ||= this.#closed || this.#write(payload));
+      this.#checkOpen();
+      if (!done && this.#roster.isHeldByOurselves) throw new DeadlockError(this.name);
+      if (done) return;
+    }
+    this.#line.waitSync(attempt, this.#what(), timeout);
+  }
+
+  /**
+   * Publishes several values in their order, and wakes the subscribers once for all that
+   * there is room for.
+   *
+   * @throws {TimeoutError} There was no room for one of them in time; those before it are published.
+   */
+  async publishMany(values: Iterable<T>, options?: WaitOptions): Promise<void> {
+    let count = 0;
+    try {
+      for (const value of values) {
+        const payload = this.#encode(value);
+        if (this.#line.length > 0 || options?.signal?.aborted || !this.#put(payload)) {
+          this.#serve();
+          await this.#wait(() => this.#write(payload) || undefined, options);
+        }
+        if (++count % BREATH === 0) {
+          this.#serve();
+          await this.#nextTurn();
+        }
+      }
+    } finally {
+      if (!this.#closed) this.#serve();
+    }
+  }
+
+  /**
+   * Publishes a message of several parts, without joining them first. It goes around the
+   * codec: subscribers get the parts as a list of `Uint8Array`.
+   *
+   * @throws {MessageTooLargeError} Together they are over a quarter of the capacity.
+   */
+  publishParts(parts: readonly Uint8Array[], options?: WaitOptions): Promise<void> {
+    try {
+      this.#checkOpen();
+      const length = this.#checkSize(checkParts(parts));
+      const write = (): true | undefined => {
+        if (!this.#isReady() || !this.#producer.writeParts(parts, length)) return undefined;
+        this.#onWritten(length);
+        return true;
+      };
+      if (this.#line.length > 0 || options?.signal?.aborted || !write()) {
+        return this.#wait(write, options);
+      }
+      return this.#breathe();
+    } catch (error) {
+      return Promise.reject(error);
+    }
+  }
+
+  /**
+   * Lends room for a message of `length` bytes in the ring itself, to be filled in place:
+   * nothing is copied. It goes around the codec: subscribers decode what is in it. There
+   * is one loan at a time; everything else that is published waits for its end.
+   *
+   * @throws {MessageTooLargeError} It is over a quarter of the capacity.
+   * @throws {TimeoutError} There was no room in time.
+   */
+  loan(length: number, options?: WaitOptions): Promise<Loan> {
+    try {
+      this.#checkOpen();
+      this.#checkSize(checkCount("length", length, 0, Number.MAX_SAFE_INTEGER));
+      return this.#wait(() => this.#lend(length), options);
+    } catch (error) {
+      return Promise.reject(error);
+    }
+  }
+
+  /** The same if there is room now; `undefined` if a subscriber, or another loan, holds it back. */
+  tryLoan(length: number): Loan | undefined {
+    this.#checkOpen();
+    this.#checkSize(checkCount("length", length, 0, Number.MAX_SAFE_INTEGER));
+    return this.#line.length === 0 ? this.#lend(length) : undefined;
+  }
+
+  /**
+   * Waits for messages that wait for room, and until the subscribers that were there
+   * before have found this publisher (both for 5 s at most); then closes. Subscribers
+   * still read what is in the ring. Calling it again does nothing.
+   */
+  async close(): Promise<void> {
+    const end = performance.now() + CLOSE_TIMEOUT;
+    this.#realm.reactor.ref();
+    try {
+      while (!this.#closed && !this.#isSettled && performance.now() < end) {
+        await new Promise<void>((resolve) => this.#realm.reactor.startTimer(resolve, 1));
+      }
+    } finally {
+      this.#realm.reactor.unref();
+    }
+    this.#closeNow();
+  }
+
+  /** The same as {@linkcode Publisher.close}. */
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  get #isSettled(): boolean {
+    this.#look();
+    return this.#line.length === 0 && this.#roster.isAttached;
+  }
+
+  #closeNow(): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    const { directory, reactor } = this.#realm;
+    const error = new ClosedError(this.#topic);
+    this.#loan?.[Symbol.dispose]();
+    this.#segment.setU32(PublisherLayout.state, PublisherState.closed);
+    this.#roster.ringAll();
+    this.#roster.close();
+    reactor.remove(this.#index);
+    directory.removeFile(directory.path(...this.#parts, fileOf(PUBLISHER, this.#party)));
+    directory.prune(this.#parts);
+    this.#line.fail(error);
+    this.#gate.fail(error);
+    this.#segment.close();
+    this.#realm.release(this.#closer);
+  }
+
+  get #topic(): string {
+    return `publisher of topic "${this.name}"`;
+  }
+
+  #checkOpen(): void {
+    if (this.#closed) throw new ClosedError(this.#topic);
+  }
+
+  #encode(value: T): Uint8Array {
+    this.#checkOpen();
+    if (value === undefined) {
+      throw new ArgumentError("undefined can't be published: it would look as if nothing came");
+    }
+    const payload = this.#codec.encode(value);
+    this.#checkSize(payload.length);
+    return payload;
+  }
+
+  #checkSize(length: number): number {
+    const limit = this.#producer.maxPayload;
+    if (length <= limit) return length;
+    throw new MessageTooLargeError(
+      length,
+      limit,
+      this.#topic,
+      `a message has at most a quarter of its ring, raise \`capacity\` (now ${this.#producer.capacity})`,
+    );
+  }
+
+  #what(): string {
+    return `waiting for room on topic "${this.name}", where a subscriber holds it back,`;
+  }
+
+  #wait<R>(attempt: Attempt<R>, options: WaitOptions | undefined): Promise<R> {
+    const timeout = checkTimeout(options?.timeout, this.#timeout);
+    let first = true;
+    const counted = (): R | undefined => {
+      const result = attempt();
+      if (first && result === undefined) this.#waits++;
+      first = false;
+      return result;
+    };
+    return this.#line.wait(counted, this.#what(), { timeout, signal: options?.signal });
+  }
+
+  /** Lets subscribers in that have come, and says whether something can be written at all. */
+  #isReady(): boolean {
+    if (this.#producer.wantsLook) this.#serve();
+    return this.#loan === undefined && !this.#closed;
+  }
+
+  /** Writes a message without waking anybody. */
+  #put(payload: Uint8Array): boolean {
+    if (!this.#isReady() || !this.#producer.write(payload)) return false;
+    this.#bytes += payload.length;
+    return true;
+  }
+
+  #write(payload: Uint8Array): boolean {
+    if (!this.#put(payload)) return false;
+    if (this.#producer.isWanted) this.#serve();
+    return true;
+  }
+
+  #onWritten(length: number): void {
+    this.#bytes += length;
+    if (this.#producer.isWanted) this.#serve();
+  }
+
+  #lend(length: number): Loan | undefined {
+    if (!this.#isReady() || !this.#producer.reserve(length)) return undefined;
+    const { buffer } = this.#segment.bytes;
+    const room = new Uint8Array(buffer, this.#producer.payload, length);
+    this.#loan = new Loan(room, (publish) => {
+      this.#loan = undefined;
+      if (publish) {
+        this.#producer.commit();
+        this.#onWritten(length);
+      } else {
+        this.#producer.cancel();
+      }
+      // Others may have waited for its end.
+      if (this.#line.length > 0) this.#realm.reactor.heat(this.#index);
+    });
+    return this.#loan;
+  }
+
+  /** Does what subscribers have asked for in shared memory. */
+  #serve(): void {
+    const wanted = this.#producer.takeWanted(Wanted.look | Wanted.wake);
+    if ((wanted & Wanted.look) !== 0) this.#roster.look();
+    if ((wanted & Wanted.wake) !== 0) this.#roster.wake();
+  }
+
+  /** Lets subscribers in that have come, and lets go of those that have left. */
+  #look(): boolean {
+    if (this.#closed || !this.#producer.wantsLook) return false;
+    this.#producer.takeWanted(Wanted.look);
+    this.#roster.look();
+    return true;
+  }
+
+  #poll(): Polled {
+    if (this.#closed) return Polled.nothing;
+    const looked = this.#look();
+    const polled = this.#line.poll();
+    return polled === Polled.nothing && looked ? Polled.done : polled;
+  }
+
+  #arm(): boolean {
+    return this.#closed || !this.#look() && this.#line.arm();
+  }
+
+  #onJoined(id: string): void {
+    const { onConnect } = this.#options;
+    if (onConnect !== undefined) this.#later(() => onConnect(id));
+    this.#later(() => this.#gate.tell(this.#roster.size));
+  }
+
+  #onLeft(id: string, reason: TopicGoneReason): void {
+    const { onDisconnect } = this.#options;
+    if (onDisconnect !== undefined) this.#later(() => onDisconnect(id, reason));
+    // It may have held others back.
+    this.#realm.reactor.heat(this.#index);
+  }
+
+  /** Not from within: a message may be about to be written. */
+  #later(task: () => void): void {
+    queueMicrotask(() => {
+      if (this.#closed) return;
+      try {
+        task();
+      } catch (error) {
+        errorSink(this.#options.onError)(error);
+      }
+    });
+  }
+
+  /** Now and then the event loop gets its turn, also in a loop that never waits. */
+  #breathe(): Promise<void> {
+    if (++this.#breath % BREATH !== 0) return RESOLVED;
+    return this.#nextTurn();
+  }
+
+  #nextTurn(): Promise<void> {
+    return new Promise((resolve) => this.#realm.binding.nextTurn(resolve));
+  }
+}
+
+function openPresence(binding: Realm["binding"], path: string): Segment | undefined {
+  return Segment.open(binding, path, Kind.member);
+}
+
+function checkParts(parts: readonly Uint8Array[]): number {
+  if (Array.isArray(parts) && parts.every((part) => part instanceof Uint8Array)) {
+    return partsLength(parts);
+  }
+  throw new ArgumentError("the parts of a message are an array of Uint8Array");
+}
+
+function checkPublisherOptions(options: PublisherOptions): void {
+  checkOptions(options);
+  if (options.codec !== undefined) checkCodec(options.codec);
+  if (options.capacity !== undefined) checkCapacity(options.capacity);
+  if (options.maxSubscribers !== undefined) {
+    checkCount("maxSubscribers", options.maxSubscribers, 1, MAX_SUBSCRIBERS);
+  }
+  if (options.history !== undefined) checkCount("history", options.history, 0, Infinity);
+  checkTimeout(options.timeout, Infinity);
+}
+
+export type { Bytes };

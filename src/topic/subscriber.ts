@@ -1,0 +1,677 @@
+/**
+ * Subscriber: reads every message of every publisher of a topic.
+ *
+ * @module
+ */
+import { checkCodec } from "../codec/codec.ts";
+import type { Codec } from "../codec/codec.ts";
+import { messagePack } from "../codec/messagepack.ts";
+import {
+  checkOptions,
+  checkTimeout,
+  errorSink,
+  peerErrorSink,
+  show,
+} from "../connection/options.ts";
+import type { WaitOptions } from "../connection/options.ts";
+import {
+  ArgumentError,
+  ClosedError,
+  CorruptSegmentError,
+  LaggedError,
+  TimeoutError,
+} from "../errors.ts";
+import { SubscriberLayout } from "../memory/layout.ts";
+import { checkName, encodeName } from "../memory/names.ts";
+import type { Segment } from "../memory/segment.ts";
+import { splitParts } from "../ring/broadcast_consumer.ts";
+import { Polled } from "../wake/reactor.ts";
+import { Realm } from "../wake/realm.ts";
+import { WaitLine } from "../wake/wait_line.ts";
+import {
+  createPresence,
+  fileOf,
+  FOLDER,
+  idOf,
+  newParty,
+  partiesIn,
+  POLICIES,
+  PUBLISHER,
+  SUBSCRIBER,
+} from "./folder.ts";
+import type { Party } from "./folder.ts";
+import { Gate } from "./gate.ts";
+import { isOfOnePublisher, Link } from "./link.ts";
+import type { Subscription } from "./link.ts";
+import { BREATH, checkCount } from "./options.ts";
+import type { Decoded, TopicOptions } from "./options.ts";
+import type { TopicGoneReason } from "./roster.ts";
+
+/** What a message is, besides its value. */
+export interface MessageInfo {
+  /** Id of its publisher. */
+  readonly publisher: string;
+  /** Its number: how many its publisher had published before it. */
+  readonly sequence: number;
+}
+
+/** Options of {@linkcode Subscriber.open}. */
+export interface SubscriberOptions<T = unknown> extends TopicOptions {
+  /**
+   * What happens when a publisher's ring is full of messages that this subscriber hasn't
+   * read: `"block"` (default) makes the publisher wait, for all; `"drop-oldest"` loses the
+   * oldest ones, and says exactly how many; `"disconnect"` ends the connection with that
+   * publisher with a {@linkcode LaggedError}.
+   */
+  onLag?: "block" | "drop-oldest" | "disconnect";
+  /**
+   * How many of the last messages of each publisher that is there already to begin with;
+   * `"latest"`: one. Default 0. There are at most as many as the publisher's ring holds.
+   */
+  history?: number | "latest";
+  /**
+   * Called with each message. If it returns a promise, the next message waits for it. With
+   * it there is no `receive` and no `for await`.
+   */
+  onMessage?: (value: T, info: MessageInfo) => unknown;
+  /** So many messages of that publisher were lost, right before the next one. */
+  onLost?: (count: number, publisher: string) => void;
+  /** A publisher is there; `publisher` is its id. */
+  onConnect?: (publisher: string) => void;
+  /** A publisher is gone, and all that it published was read. */
+  onDisconnect?: (publisher: string, reason: TopicGoneReason) => void;
+  /**
+   * Decode messages of 4 KiB or more in place, without a copy: bytes in what `onMessage`
+   * gets are then valid until it returns, or its promise is settled. Needs `onMessage`;
+   * takes effect with `onLag: "block"`. Default false.
+   */
+  borrow?: boolean;
+}
+
+/** A snapshot of what a subscriber did. */
+export interface SubscriberStatistics {
+  /** Messages received. */
+  readonly messages: number;
+  /** Bytes of their payloads. */
+  readonly bytes: number;
+  /** Messages lost. */
+  readonly lost: number;
+}
+
+/** Messages in one poll, so that other sources get their turn. */
+const MESSAGES_PER_POLL = 64;
+/** `history` in shared memory for as many as there are. */
+const ALL = 0xffff_ffff;
+
+/** A value that was received; boxed, because it may be anything. */
+interface Received<T> {
+  readonly value: T;
+}
+
+/**
+ * A subscriber of a topic: it gets every message of every publisher, each publisher's in
+ * its order. It takes from the rings only what its user takes.
+ *
+ * @example
+ * ```ts ignore
+ * import { Subscriber } from "@causeway/ipc";
+ *
+ * await using subscriber = await Subscriber.open<{ symbol: string; price: number }>("prices");
+ * for await (const { symbol, price } of subscriber) console.log(symbol, price);
+ * ```
+ */
+export class Subscriber<T = unknown> implements AsyncDisposable, AsyncIterable<T> {
+  /** The name it was opened with. */
+  readonly name: string;
+  /** Its id, as publishers know it. */
+  readonly id: string;
+  readonly #realm: Realm;
+  readonly #codec: Codec;
+  readonly #options: SubscriberOptions<T>;
+  readonly #closer: () => void;
+  readonly #parts: string[];
+  readonly #index: number;
+  readonly #subscription: Subscription;
+  readonly #presence: Segment;
+  readonly #line: WaitLine;
+  readonly #gate: Gate;
+  readonly #timeout: number;
+  /** Where a new link goes. */
+  #links: Link[] = [];
+  /** Publishers that we couldn't connect to. */
+  readonly #refused = new Set<string>();
+  #current = 0;
+  #knocks = 0;
+  /** The handler hasn't finished with a message. */
+  #isBusy = false;
+  #failures: unknown[] = [];
+  #messages = 0;
+  #bytes = 0;
+  #lost = 0;
+  #breath = 0;
+  #isHeld = false;
+  #closed = false;
+  readonly #attempt = (): Received<T> | undefined => this.#take();
+
+  private constructor(
+    name: string,
+    encoded: string,
+    options: SubscriberOptions<T>,
+    realm: Realm,
+    closer: () => void,
+  ) {
+    this.name = name;
+    this.#realm = realm;
+    this.#options = options;
+    this.#closer = closer;
+    this.#codec = options.codec ?? messagePack;
+    this.#timeout = checkTimeout(options.timeout, Infinity);
+    this.#parts = [FOLDER, encoded];
+    const { reactor } = realm;
+    this.#gate = new Gate(reactor);
+    this.#index = reactor.reserve();
+    const party = newParty(realm, this.#index);
+    this.id = idOf(party);
+    this.#subscription = {
+      name,
+      party,
+      policy: POLICIES[options.onLag ?? "block"],
+      history: historyOf(options.history),
+      codec: this.#codec.name,
+      borrow: options.borrow === true,
+      onNews: () => reactor.heat(this.#index),
+    };
+    this.#line = new WaitLine(reactor, this.#index, () => {
+      for (const link of this.#links) link.arm();
+    });
+    try {
+      this.#presence = realm.directory.locked(this.#parts, (path) => this.#enter(path, party));
+    } catch (error) {
+      for (const link of this.#links) link.close();
+      reactor.remove(this.#index);
+      realm.directory.prune(this.#parts);
+      throw error;
+    }
+    reactor.attach(this.#index, { poll: () => this.#poll(), arm: () => this.#arm() });
+    for (const link of this.#links) link.greet();
+    if (options.onMessage !== undefined) this.ref();
+  }
+
+  /**
+   * Opens a subscriber. Publishers may be there already or come later. From now on it
+   * misses nothing that is published, within its `onLag`.
+   *
+   * With `onMessage` it keeps the process alive until it is closed, without it only calls
+   * that wait do; see {@linkcode Subscriber.ref}.
+   *
+   * @throws {ConnectionLimitError} A publisher has as many subscribers as it allows.
+   * @throws {CodecMismatchError} A publisher uses another codec.
+   * @throws {ArgumentError} An option is out of range.
+   */
+  static open<C extends Codec>(
+    name: string,
+    options: SubscriberOptions<Decoded<C>> & { codec: C },
+  ): Promise<Subscriber<Decoded<C>>>;
+  /** The same, for values of a given type. */
+  static open<T = unknown>(name: string, options?: SubscriberOptions<T>): Promise<Subscriber<T>>;
+  static async open<T>(name: string, options: SubscriberOptions<T> = {}): Promise<Subscriber<T>> {
+    checkSubscriberOptions(options);
+    const encoded = await encodeName(checkName(name));
+    let subscriber: Subscriber<T> | undefined;
+    const closer = (): void => {
+      if (subscriber !== undefined) subscriber.#closeNow();
+    };
+    const realm = await Realm.acquire(options.directory, closer);
+    try {
+      subscriber = new Subscriber<T>(name, encoded, options, realm, closer);
+      return subscriber;
+    } catch (error) {
+      realm.release(closer);
+      throw error;
+    }
+  }
+
+  /** Makes our presence and connects to all who are there, under the lock of the folder. */
+  #enter(path: string, party: Party): Segment {
+    const { policy, codec } = this.#subscription;
+    const presence = createPresence(this.#realm, path, party, policy, codec);
+    if (presence === undefined) throw new ClosedError(`the folder of topic "${this.name}"`);
+    try {
+      for (const publisher of partiesIn(this.#realm, path, PUBLISHER)) {
+        this.#attach(path, publisher, true);
+      }
+    } catch (error) {
+      this.#realm.directory.removeFile(presence.path);
+      presence.close();
+      throw error;
+    }
+    return presence;
+  }
+
+  #attach(path: string, publisher: Party, isLocked: boolean): void {
+    const link = Link.attach(this.#realm, path, publisher, this.#subscription, isLocked);
+    if (link !== undefined) this.#links.push(link);
+  }
+
+  /** How many publishers there are. */
+  get publishers(): number {
+    let count = 0;
+    for (const link of this.#links) if (link.isOpen) count++;
+    return count;
+  }
+
+  /** How many messages were lost so far, of all publishers. */
+  get lost(): number {
+    return this.#lost;
+  }
+
+  /** Was it closed? */
+  get isClosed(): boolean {
+    return this.#closed;
+  }
+
+  /** What the subscriber did so far. */
+  get stats(): SubscriberStatistics {
+    return { messages: this.#messages, bytes: this.#bytes, lost: this.#lost };
+  }
+
+  /**
+   * Resolves when it is connected to `count` publishers.
+   *
+   * @throws {TimeoutError} They didn't come in time.
+   */
+  ready(count = 1, options?: WaitOptions): Promise<void> {
+    try {
+      this.#checkOpen();
+      checkCount("count", count, 0, Infinity);
+      const timeout = checkTimeout(options?.timeout, this.#timeout);
+      if (this.publishers >= count) return Promise.resolve();
+      const what = `waiting for ${count} publisher${
+        count === 1 ? "" : "s"
+      } of topic "${this.name}"`;
+      return this.#gate.wait(count, what, { timeout, signal: options?.signal });
+    } catch (error) {
+      return Promise.reject(error);
+    }
+  }
+
+  /**
+   * The next message, of any publisher.
+   *
+   * @throws {TimeoutError} None came in time.
+   * @throws {LaggedError} A publisher disconnected us, as `onLag: "disconnect"` asks; told once.
+   * @throws {CodecError} The message can't be decoded; it is skipped.
+   * @throws {ClosedError} The subscriber was closed.
+   */
+  async receive(options?: WaitOptions): Promise<T> {
+    this.#checkReceive();
+    const timeout = checkTimeout(options?.timeout, this.#timeout);
+    const limits = { timeout, signal: options?.signal };
+    return (await this.#line.wait(this.#attempt, this.#what(), limits)).value;
+  }
+
+  /** The next message, or `undefined` if there is none now. Throws what {@linkcode Subscriber.receive} does. */
+  tryReceive(): T | undefined {
+    this.#checkReceive();
+    return this.#take()?.value;
+  }
+
+  /**
+   * The same as {@linkcode Subscriber.receive}, blocking the thread.
+   *
+   * @throws {TimeoutError} None came in time.
+   */
+  receiveSync(options?: { timeout?: number }): T {
+    this.#checkReceive();
+    const timeout = checkTimeout(options?.timeout, this.#timeout);
+    return this.#line.waitSync(this.#attempt, this.#what(), timeout).value;
+  }
+
+  /**
+   * All messages from now on; ends when the subscriber is closed. Breaking out of the loop
+   * leaves it open.
+   */
+  [Symbol.asyncIterator](): AsyncIterator<T, undefined> {
+    return { next: () => this.#iterate() };
+  }
+
+  async #iterate(): Promise<IteratorResult<T, undefined>> {
+    if (++this.#breath % BREATH === 0) {
+      await new Promise<void>((resolve) => this.#realm.binding.nextTurn(resolve));
+    }
+    if (this.#closed) return { done: true, value: undefined };
+    this.#checkReceive();
+    const limits = { timeout: this.#timeout };
+    try {
+      const received = this.#line.length === 0 ? this.#take() : undefined;
+      const { value } = received ?? await this.#line.wait(this.#attempt, this.#what(), limits);
+      return { done: false, value };
+    } catch (error) {
+      if (error instanceof ClosedError && this.#closed) return { done: true, value: undefined };
+      throw error;
+    }
+  }
+
+  /** Keeps the process alive until the subscriber is closed. */
+  ref(): void {
+    if (this.#isHeld || this.#closed) return;
+    this.#isHeld = true;
+    this.#realm.reactor.ref();
+  }
+
+  /** Lets the process end though the subscriber is open. */
+  unref(): void {
+    if (!this.#isHeld) return;
+    this.#isHeld = false;
+    this.#realm.reactor.unref();
+  }
+
+  /** Closes it: waits end, publishers that it held back go on. Calling it again does nothing. */
+  close(): Promise<void> {
+    this.#closeNow();
+    return Promise.resolve();
+  }
+
+  /** The same as {@linkcode Subscriber.close}. */
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  #closeNow(): void {
+    if (this.#closed) return;
+    this.unref();
+    this.#closed = true;
+    const { directory, reactor } = this.#realm;
+    const leave = (path: string): void => {
+      // Who came meanwhile may have reserved a slot for us.
+      this.#scan(path);
+      for (const link of this.#links.splice(0)) link.close();
+      directory.removeFile(`${path}/${fileOf(SUBSCRIBER, this.#subscription.party)}`);
+    };
+    try {
+      directory.locked(this.#parts, leave);
+    } catch (error) {
+      if (!(error instanceof TimeoutError)) throw error;
+      leave(directory.path(...this.#parts));
+    }
+    directory.prune(this.#parts);
+    reactor.remove(this.#index);
+    const error = new ClosedError(`subscriber of topic "${this.name}"`);
+    this.#line.fail(error);
+    this.#gate.fail(error);
+    this.#presence.close();
+    this.#realm.release(this.#closer);
+  }
+
+  #checkOpen(): void {
+    if (this.#closed) throw new ClosedError(`subscriber of topic "${this.name}"`);
+  }
+
+  #checkReceive(): void {
+    this.#checkOpen();
+    if (this.#options.onMessage !== undefined) {
+      throw new ArgumentError("this subscriber has `onMessage`: its messages go there");
+    }
+  }
+
+  #what(): string {
+    return `waiting for a message on topic "${this.name}"`;
+  }
+
+  // ------------------------------------------------------------------ publishers
+
+  /** Connects to publishers that knocked. */
+  #admit(): boolean {
+    const knocks = Atomics.load(this.#presence.words, SubscriberLayout.knocks >> 2);
+    let changed = knocks !== this.#knocks;
+    if (changed) {
+      this.#knocks = knocks;
+      this.#scan(this.#realm.directory.path(...this.#parts));
+    }
+    for (const link of this.#links) {
+      if (link.isOpen) continue;
+      if (!this.#guarded(link, () => link.open())) continue;
+      changed = true;
+      this.#safely(() => this.#options.onConnect?.(link.id));
+      if (this.#closed) return true;
+    }
+    if (changed) this.#gate.tell(this.publishers);
+    return changed;
+  }
+
+  #scan(path: string): void {
+    const known = new Set(this.#links.map((link) => link.id));
+    for (const publisher of partiesIn(this.#realm, path, PUBLISHER)) {
+      const id = idOf(publisher);
+      if (known.has(id) || this.#refused.has(id)) continue;
+      try {
+        this.#attach(path, publisher, false);
+      } catch (error) {
+        this.#refused.add(id);
+        if (this.#closed) continue;
+        this.#safely(() => peerErrorSink(this.#options.onError)(error));
+        if (!isOfOnePublisher(error)) throw error;
+      }
+    }
+  }
+
+  /** Runs what reads shared memory: what is corrupt there ends the link and nothing else. */
+  #guarded(link: Link, task: () => boolean): boolean {
+    try {
+      return task();
+    } catch (error) {
+      if (!(error instanceof CorruptSegmentError)) throw error;
+      this.#corrupt(link, error);
+      return false;
+    }
+  }
+
+  #corrupt(link: Link, error: unknown): void {
+    link.end("corrupt");
+    this.#safely(() => peerErrorSink(this.#options.onError)(error));
+  }
+
+  /** Lets go of publishers that are gone and of which nothing is left. */
+  #settle(): boolean {
+    let settled = false;
+    for (let i = 0; i < this.#links.length; i++) {
+      const link = this.#links[i]!;
+      const reason = link.gone;
+      if (reason === undefined) continue;
+      this.#links.splice(i--, 1);
+      settled = true;
+      const wasOpen = link.isOpen;
+      link.close();
+      // It may have a file still, which mustn't be taken for a new one.
+      if (reason !== "closed") this.#refused.add(link.id);
+      this.#tellGone(link.id, wasOpen, reason);
+      if (this.#closed) return true;
+    }
+    return settled;
+  }
+
+  #tellGone(id: string, wasOpen: boolean, reason: TopicGoneReason): void {
+    const { onDisconnect, onError, onMessage } = this.#options;
+    if (reason === "lagged") {
+      const error = new LaggedError(this.name, id);
+      if (onMessage === undefined) this.#failures.push(error);
+      else this.#safely(() => peerErrorSink(onError)(error));
+    }
+    if (wasOpen) this.#safely(() => onDisconnect?.(id, reason));
+  }
+
+  // -------------------------------------------------------------------- messages
+
+  /** Goes on to the next message of some publisher. */
+  #next(): Link | undefined {
+    const links = this.#links;
+    let current = this.#current < links.length ? links[this.#current]! : undefined;
+    if (current?.consumer?.hasBatch && this.#guardedNext(current)) return current;
+    for (let tries = links.length; tries > 0; tries--) {
+      if (++this.#current >= links.length) this.#current = 0;
+      current = links[this.#current]!;
+      if (this.#guardedNext(current)) return current;
+      if (this.#closed) return undefined;
+    }
+    return undefined;
+  }
+
+  #guardedNext(link: Link): boolean {
+    try {
+      return link.next();
+    } catch (error) {
+      if (!(error instanceof CorruptSegmentError)) throw error;
+      this.#corrupt(link, error);
+      return false;
+    }
+  }
+
+  /** Counts the message at the end of `link`, and what was lost before it. */
+  #count(link: Link): void {
+    const { lost, length } = link.consumer!;
+    this.#messages++;
+    this.#bytes += length;
+    if (lost === 0) return;
+    this.#lost += lost;
+    this.#safely(() => this.#options.onLost?.(lost, link.id));
+  }
+
+  #valueOf(link: Link): T {
+    const consumer = link.consumer!;
+    const payload = consumer.take();
+    return (consumer.isParts ? splitParts(payload) : this.#codec.decode(payload)) as T;
+  }
+
+  #take(): Received<T> | undefined {
+    for (;;) {
+      if (this.#failures.length > 0) throw this.#failures.shift();
+      const link = this.#next();
+      if (link === undefined) {
+        if (this.#closed) return undefined;
+        if (this.#admit() || this.#settle()) continue;
+        return undefined;
+      }
+      this.#count(link);
+      if (this.#closed) return undefined;
+      try {
+        return { value: this.#valueOf(link) };
+      } catch (error) {
+        if (!(error instanceof CorruptSegmentError)) throw error;
+        this.#corrupt(link, error);
+      }
+    }
+  }
+
+  /** Gives messages to the handler. */
+  #deliver(handler: NonNullable<SubscriberOptions<T>["onMessage"]>): Polled {
+    let count = 0;
+    for (; count < MESSAGES_PER_POLL && !this.#isBusy; count++) {
+      const link = this.#next();
+      if (link === undefined) break;
+      this.#count(link);
+      if (this.#closed) break;
+      this.#handle(handler, link);
+      if (this.#closed) break;
+    }
+    return count === 0 ? Polled.nothing : this.#isBusy ? Polled.resolved : Polled.done;
+  }
+
+  #handle(handler: NonNullable<SubscriberOptions<T>["onMessage"]>, link: Link): void {
+    let value: T;
+    try {
+      value = this.#valueOf(link);
+    } catch (error) {
+      if (error instanceof CorruptSegmentError) this.#corrupt(link, error);
+      else this.#safely(() => peerErrorSink(this.#options.onError)(error));
+      return;
+    }
+    try {
+      const result = handler(value, { publisher: link.id, sequence: link.consumer!.sequence });
+      if (isThenable(result)) this.#pause(result);
+    } catch (error) {
+      this.#report(error);
+    }
+  }
+
+  /** The next message waits until the handler has finished with this one. */
+  #pause(result: PromiseLike<unknown>): void {
+    this.#isBusy = true;
+    const resume = (): void => {
+      this.#isBusy = false;
+      if (!this.#closed) this.#realm.reactor.heat(this.#index);
+    };
+    result.then(resume, (error) => {
+      this.#report(error);
+      resume();
+    });
+  }
+
+  #safely(task: () => void): void {
+    try {
+      task();
+    } catch (error) {
+      this.#report(error);
+    }
+  }
+
+  /** Something of the user's failed. */
+  #report(error: unknown): void {
+    const { onError } = this.#options;
+    try {
+      errorSink(onError)(error);
+    } catch (failure) {
+      errorSink(undefined)(failure);
+    }
+  }
+
+  #poll(): Polled {
+    if (this.#closed) return Polled.nothing;
+    const { onMessage } = this.#options;
+    let polled: Polled = this.#admit() ? Polled.done : Polled.nothing;
+    if (this.#closed) return Polled.resolved;
+    const found = onMessage === undefined ? this.#line.poll() : this.#deliver(onMessage);
+    if (found > polled) polled = found;
+    if (this.#closed) return Polled.resolved;
+    if (!this.#isBusy && this.#settle()) polled = Polled.resolved;
+    return polled;
+  }
+
+  #arm(): boolean {
+    if (this.#closed) return true;
+    if (Atomics.load(this.#presence.words, SubscriberLayout.knocks >> 2) !== this.#knocks) {
+      return false;
+    }
+    if (this.#options.onMessage === undefined) return this.#line.arm();
+    if (this.#isBusy) return true;
+    let isQuiet = true;
+    for (const link of this.#links) if (!link.arm()) isQuiet = false;
+    return isQuiet;
+  }
+}
+
+function isThenable(value: unknown): value is PromiseLike<unknown> {
+  return typeof (value as { then?: unknown } | null | undefined)?.then === "function";
+}
+
+function historyOf(history: number | "latest" | undefined): number {
+  if (history === undefined) return 0;
+  return history === "latest" ? 1 : Math.min(history, ALL);
+}
+
+function checkSubscriberOptions<T>(options: SubscriberOptions<T>): void {
+  // `onLag` is no handler, though it looks like one.
+  const isObject = typeof options === "object" && options !== null;
+  checkOptions(isObject ? { ...options, onLag: undefined } : options);
+  const { codec, onLag, history, borrow, onMessage, timeout } = options;
+  if (codec !== undefined) checkCodec(codec);
+  if (onLag !== undefined && !Object.hasOwn(POLICIES, onLag)) {
+    throw new ArgumentError(
+      `\`onLag\` is "block", "drop-oldest" or "disconnect", got ${show(onLag)}`,
+    );
+  }
+  if (history !== undefined && history !== "latest") checkCount("history", history, 0, Infinity);
+  if (borrow === true && onMessage === undefined) {
+    throw new ArgumentError("`borrow` needs `onMessage`: its end is when the handler has finished");
+  }
+  checkTimeout(timeout, Infinity);
+}
