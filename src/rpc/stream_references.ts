@@ -66,6 +66,17 @@ export class StreamReferences {
     }
   }
 
+  /** Encodes what a stream gives later: streams in it belong to the call that this one came with. */
+  #encodeHere(): EncodeValue {
+    const run = this.#scope?.run;
+    if (run === undefined) return this.#encode;
+    const scope: Scope = { ends: [], run };
+    return (value) => {
+      scope.ends.length = 0;
+      return this.within(scope, () => this.#encode(value));
+    };
+  }
+
   #track<End extends StreamEnd>(end: End): End {
     this.#scope?.ends.push(end);
     return end;
@@ -80,7 +91,7 @@ export class StreamReferences {
         const stream = value as ReadableStream<unknown>;
         checkUnlocked(stream.locked, "ReadableStream", "read");
         const sender = this.#track(this.#streams().offerReading(false));
-        void pump(sender, sourceOf(stream), this.#encode);
+        void pump(sender, sourceOf(stream), this.#encodeHere());
         return sender.id;
       },
       importObject: (id) => readableOf(this.#track(this.#streams().read(id, false)), isBytes),
@@ -119,7 +130,8 @@ export class StreamReferences {
       exportObject: (value) => {
         const sender = this.#track(this.#streams().offerReading(true));
         const run = this.#scope?.run ?? ((task) => task());
-        void pump(sender, iteratorSource(value as AsyncIterable<unknown>, run), this.#encode);
+        const source = iteratorSource(value as AsyncIterable<unknown>, run);
+        void pump(sender, source, this.#encodeHere());
         return sender.id;
       },
       importObject: (id) => new RemoteIterator(this.#track(this.#streams().read(id, true))),

@@ -280,6 +280,8 @@ export class Reactor {
     if (this.#closed) return;
     this.#now = 0;
     this.#checkDeaths();
+    // A death can close what was open last, and this with it.
+    if (this.#closed) return;
     const worked = this.#spin();
     if (this.#closed) return;
     if (worked) this.#onWork();
