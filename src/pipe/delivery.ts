@@ -21,7 +21,7 @@ export interface Handlers<T, V = never> {
   /** Called with all messages that are there, at most 1024: more messages per second. */
   onMessages?: (messages: T[]) => void | Promise<void>;
   /**
-   * Called with a view of all structs that are there, and how many; as
+   * Called with a view of the structs that are there, at most 1024, and how many; as
    * {@linkcode Receiver.read}, the fastest of the three.
    */
   onRead?: (view: V, count: number) => void;
@@ -99,7 +99,7 @@ export class Delivery<T, V> {
 
   #read(onRead: (view: V, count: number) => void): Polled {
     try {
-      this.#inbox.read(this.#view!, onRead as never, Infinity);
+      this.#inbox.read(this.#view!, onRead as never, MAX_MESSAGES);
     } catch (error) {
       if (error instanceof CorruptSegmentError) throw error;
       // Those it was called with would come again at once, and for ever.
