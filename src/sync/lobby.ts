@@ -10,10 +10,12 @@
  */
 import { checkOptions, checkTimeout } from "../connection/options.ts";
 import { ArgumentError, ClosedError } from "../errors.ts";
+import { CommonsLayout, Member } from "../memory/layout.ts";
 import type { Kind } from "../memory/layout.ts";
 import { checkName, encodeName } from "../memory/names.ts";
 import type { Segment } from "../memory/segment.ts";
 import { Commons } from "../wake/commons.ts";
+import type { CommonsHooks } from "../wake/commons.ts";
 import { Realm } from "../wake/realm.ts";
 import { WaitLine } from "../wake/wait_line.ts";
 import type { WaitLimits } from "../wake/wait_line.ts";
@@ -42,7 +44,8 @@ export interface LobbyKind {
   readonly contended: number;
   initialise?(segment: Segment): void;
   check?(segment: Segment): void;
-  recover(segment: Segment, member: number): void;
+  /** Puts right what a dead member left; `word` is the index of its first own word. */
+  recover(segment: Segment, member: number, word: number): void;
 }
 
 /** See the module. */
@@ -83,7 +86,8 @@ export class Lobby {
     const { reactor } = realm;
     this.#source = reactor.reserve();
     try {
-      this.commons = Commons.join(realm, parametersOf(name, encoded, kind), kind, this.#source);
+      const hooks = hooksOf(kind);
+      this.commons = Commons.join(realm, parametersOf(name, encoded, kind), hooks, this.#source);
     } catch (error) {
       reactor.remove(this.#source);
       throw error;
@@ -177,6 +181,18 @@ export class Lobby {
     this.commons.leave();
     this.#realm.release(this.#closer);
   }
+}
+
+function hooksOf(kind: LobbyKind): CommonsHooks {
+  const { initialise, check } = kind;
+  return {
+    ...(initialise && { initialise }),
+    ...(check && { check }),
+    recover(segment, member) {
+      const word = (CommonsLayout.slots + member * Member.bytes + Member.words) >> 2;
+      kind.recover(segment, member, word);
+    },
+  };
 }
 
 function parametersOf(name: string, encoded: string, { folder, kind }: LobbyKind) {

@@ -1,0 +1,395 @@
+/**
+ * RwLock: many readers, or one writer, among processes, workers and tasks.
+ *
+ * Each member has a word that counts its readers; a writer takes the one writer word
+ * and then waits until all of those are 0. A reader counts itself first and looks at
+ * the writer word afterwards, a writer the other way round, so one of them sees the
+ * other. Because what a member holds is in its own word, it can be taken back when it
+ * is dead.
+ *
+ * Guaranteed: a writer is alone; a new reader waits for a writer that waits, so readers
+ * can't keep writers out; the next writer is told when one died writing. Not
+ * guaranteed: an order among writers, and that writers leave a turn to readers.
+ *
+ * @module
+ */
+import type { WaitOptions } from "../connection/options.ts";
+import { CorruptSegmentError, DeadlockError } from "../errors.ts";
+import { ABANDONED, Kind, MAX_MEMBERS, Member, RwLockLayout, WRITING } from "../memory/layout.ts";
+import { Lobby } from "./lobby.ts";
+import type { LobbyKind, LockOptions, SyncWaitOptions } from "./lobby.ts";
+
+const WRITER = RwLockLayout.writer >> 2;
+/** The member in the writer word. */
+const WHO = 0x3fff_ffff;
+
+const RWLOCK: LobbyKind = {
+  noun: "read-write lock",
+  folder: "rwlock",
+  kind: Kind.rwlock,
+  contended: RwLockLayout.contended,
+  recover({ words }, member, readers) {
+    Atomics.store(words, readers, 0);
+    const writer = Atomics.load(words, WRITER);
+    if ((writer & WHO) !== member + 1) return;
+    // One that only wanted to write has changed nothing, but may have had to be told.
+    const left = (writer & WRITING) !== 0 ? ABANDONED : writer & ABANDONED;
+    Atomics.compareExchange(words, WRITER, writer, left);
+  },
+};
+
+let releaseRead: (lock: RwLock) => void;
+let releaseWrite: (lock: RwLock) => void;
+
+/** A read lock that is held, until {@linkcode ReadGuard.unlock} or the end of the `using` block. */
+export class ReadGuard implements Disposable, AsyncDisposable {
+  #lock: RwLock | undefined;
+
+  /** Made by {@linkcode RwLock}. */
+  constructor(lock: RwLock) {
+    this.#lock = lock;
+  }
+
+  /** Lets go. Calling it again does nothing. */
+  unlock(): void {
+    const lock = this.#lock;
+    if (lock === undefined) return;
+    this.#lock = undefined;
+    releaseRead(lock);
+  }
+
+  /** The same as {@linkcode ReadGuard.unlock}. */
+  [Symbol.dispose](): void {
+    this.unlock();
+  }
+
+  /** The same as {@linkcode ReadGuard.unlock}. */
+  [Symbol.asyncDispose](): Promise<void> {
+    this.unlock();
+    return Promise.resolve();
+  }
+}
+
+/** A write lock that is held, until {@linkcode WriteGuard.unlock} or the end of the `using` block. */
+export class WriteGuard implements Disposable, AsyncDisposable {
+  /**
+   * True if the writer before died or closed the lock while it wrote: what the lock guards
+   * may be half changed. Readers in between weren't told.
+   */
+  readonly recovered: boolean;
+  #lock: RwLock | undefined;
+
+  /** Made by {@linkcode RwLock}. */
+  constructor(lock: RwLock, recovered: boolean) {
+    this.#lock = lock;
+    this.recovered = recovered;
+  }
+
+  /** Lets go. Calling it again does nothing. */
+  unlock(): void {
+    const lock = this.#lock;
+    if (lock === undefined) return;
+    this.#lock = undefined;
+    releaseWrite(lock);
+  }
+
+  /** The same as {@linkcode WriteGuard.unlock}. */
+  [Symbol.dispose](): void {
+    this.unlock();
+  }
+
+  /** The same as {@linkcode WriteGuard.unlock}. */
+  [Symbol.asyncDispose](): Promise<void> {
+    this.unlock();
+    return Promise.resolve();
+  }
+}
+
+/**
+ * A named read-write lock.
+ *
+ * @example
+ * ```ts
+ * import { RwLock } from "@causeway/ipc";
+ *
+ * using lock = await RwLock.open("settings");
+ * {
+ *   using _reading = await lock.read();
+ * }
+ * {
+ *   using writing = await lock.write({ timeout: 1000 });
+ *   if (writing.recovered) console.log("the last writer died in the middle of it");
+ * }
+ * ```
+ */
+export class RwLock implements Disposable {
+  readonly #lobby: Lobby;
+  readonly #words: Int32Array;
+  /** Index of the word that counts our readers. */
+  readonly #readers: number;
+  readonly #mine: number;
+  /** We have the writer word, and wait for readers. */
+  #claimed = false;
+  readonly #attemptRead = (): ReadGuard | undefined => this.#tryReading();
+  readonly #attemptWrite = (): WriteGuard | undefined => this.#tryWriting();
+
+  static {
+    releaseRead = (lock) => lock.#unlockRead();
+    releaseWrite = (lock) => lock.#unlockWrite();
+  }
+
+  private constructor(lobby: Lobby) {
+    this.#lobby = lobby;
+    this.#words = lobby.words;
+    this.#readers = lobby.commons.members.word(lobby.member, Member.words);
+    this.#mine = lobby.member + 1;
+    lobby.onCancel = () => this.#onCancel();
+    lobby.onClose = () => this.#onClose();
+  }
+
+  /**
+   * Opens the lock of that name, or makes it. It goes with the last who has it open.
+   * An open lock doesn't keep the process alive; a wait does.
+   *
+   * @throws {LimitError} 256 have it open.
+   * @throws {ArgumentError} An option is out of range.
+   */
+  static async open(name: string, options: LockOptions = {}): Promise<RwLock> {
+    return new RwLock(await Lobby.open(name, options, RWLOCK));
+  }
+
+  /** The name it was opened with. */
+  get name(): string {
+    return this.#lobby.name;
+  }
+
+  /** Was it closed? */
+  get isClosed(): boolean {
+    return this.#lobby.isClosed;
+  }
+
+  /**
+   * Waits until it may read. Don't ask for a second read lock while you hold one: a
+   * writer that waits in between would let both wait for ever.
+   *
+   * @throws {TimeoutError} It didn't get it in time.
+   * @throws {ClosedError} The lock was closed.
+   */
+  read(options?: WaitOptions): Promise<ReadGuard> {
+    return this.#wait(this.#attemptRead, "reading", options);
+  }
+
+  /**
+   * The same, blocking the thread.
+   *
+   * @throws {TimeoutError} It didn't get it in time.
+   * @throws {DeadlockError} This thread is writing.
+   * @throws {ClosedError} The lock was closed.
+   */
+  readSync(options?: SyncWaitOptions): ReadGuard {
+    return this.#waitSync(this.#attemptRead, "reading", options);
+  }
+
+  /**
+   * A read lock if nobody writes or waits for it, else `undefined`.
+   *
+   * @throws {ClosedError} The lock was closed.
+   */
+  tryRead(): ReadGuard | undefined {
+    this.#lobby.checkOpen();
+    return this.#tryReading();
+  }
+
+  /**
+   * Waits until it may write. New readers wait from then on.
+   *
+   * @throws {TimeoutError} It didn't get it in time.
+   * @throws {ClosedError} The lock was closed.
+   */
+  write(options?: WaitOptions): Promise<WriteGuard> {
+    return this.#wait(this.#attemptWrite, "writing", options);
+  }
+
+  /**
+   * The same, blocking the thread.
+   *
+   * @throws {TimeoutError} It didn't get it in time.
+   * @throws {DeadlockError} This thread is reading or writing.
+   * @throws {ClosedError} The lock was closed.
+   */
+  writeSync(options?: SyncWaitOptions): WriteGuard {
+    return this.#waitSync(this.#attemptWrite, "writing", options);
+  }
+
+  /**
+   * A write lock if nobody reads or writes, else `undefined`.
+   *
+   * @throws {ClosedError} The lock was closed.
+   */
+  tryWrite(): WriteGuard | undefined {
+    this.#lobby.checkOpen();
+    const wasClaimed = this.#claimed;
+    const guard = this.#tryWriting();
+    if (guard === undefined && !wasClaimed) this.#giveUpClaim();
+    return guard;
+  }
+
+  /**
+   * Gives it up, and ends what waits with {@linkcode ClosedError}. If it is written
+   * under here, the next writer is told as if this one had died. Calling it again does
+   * nothing.
+   */
+  close(): void {
+    this.#lobby.close();
+  }
+
+  /** The same as {@linkcode RwLock.close}. */
+  [Symbol.dispose](): void {
+    this.close();
+  }
+
+  #wait<T>(attempt: () => T | undefined, how: string, options?: WaitOptions): Promise<T> {
+    try {
+      this.#lobby.checkOpen();
+      const limits = this.#lobby.limits(options);
+      const waiting = this.#lobby.line.wait(attempt, `${how} under ${this.#lobby.what}`, limits);
+      if (limits.timeout === 0) this.#dropClaim();
+      return waiting;
+    } catch (error) {
+      return Promise.reject(error);
+    }
+  }
+
+  #waitSync<T>(attempt: () => T | undefined, how: string, options?: SyncWaitOptions): T {
+    this.#lobby.checkOpen();
+    const guard = attempt();
+    if (guard !== undefined) return guard;
+    try {
+      const { timeout } = this.#lobby.limits(options);
+      this.#checkDeadlock(how === "writing");
+      return this.#lobby.line.waitSync(attempt, `${how} under ${this.#lobby.what}`, timeout);
+    } finally {
+      this.#dropClaim();
+    }
+  }
+
+  // ------------------------------------------------------------------- reading
+
+  #tryReading(): ReadGuard | undefined {
+    const words = this.#words;
+    // A reader that comes before a writer of ours that still waits: there is no order.
+    if (this.#claimed) this.#giveUpClaim();
+    if ((this.#writer() & WHO) !== 0) return undefined;
+    // Only this thread writes the word.
+    const count = Atomics.load(words, this.#readers);
+    Atomics.store(words, this.#readers, count + 1);
+    if ((Atomics.load(words, WRITER) & WHO) === 0) return new ReadGuard(this);
+    this.#unlockRead();
+    return undefined;
+  }
+
+  #unlockRead(): void {
+    if (this.#lobby.isClosed) return;
+    const words = this.#words;
+    const count = Math.max(0, Atomics.load(words, this.#readers) - 1);
+    Atomics.store(words, this.#readers, count);
+    if (count > 0) return;
+    const writer = (Atomics.load(words, WRITER) & WHO) - 1;
+    if (writer < 0 || writer >= MAX_MEMBERS) return;
+    const { members } = this.#lobby.commons;
+    if (members.isJoined(writer) && members.takeWaiting(writer)) members.ring(writer);
+  }
+
+  // ------------------------------------------------------------------- writing
+
+  #tryWriting(): WriteGuard | undefined {
+    const words = this.#words;
+    if (!this.#claimed) {
+      const writer = this.#writer();
+      if ((writer & WHO) !== 0) return undefined;
+      const claim = writer | this.#mine;
+      if (Atomics.compareExchange(words, WRITER, writer, claim) !== writer) return undefined;
+      this.#claimed = true;
+    }
+    if (this.#isAnyReading()) return undefined;
+    const recovered = (Atomics.load(words, WRITER) & ABANDONED) !== 0;
+    Atomics.store(words, WRITER, this.#mine | WRITING);
+    this.#claimed = false;
+    return new WriteGuard(this, recovered);
+  }
+
+  #isAnyReading(): boolean {
+    const { members } = this.#lobby.commons;
+    const { used } = members;
+    for (let member = 0; member < used; member++) {
+      const readers = Atomics.load(this.#words, members.word(member, Member.words));
+      if (readers !== 0 && members.isJoined(member)) return true;
+    }
+    return false;
+  }
+
+  #unlockWrite(): void {
+    if (this.#lobby.isClosed) return;
+    Atomics.compareExchange(this.#words, WRITER, this.#mine | WRITING, 0);
+    this.#lobby.ringAll();
+  }
+
+  /** Lets others go first who could go at once. */
+  #giveUpClaim(): void {
+    if (!this.#claimed) return;
+    this.#claimed = false;
+    Atomics.and(this.#words, WRITER, ABANDONED);
+    this.#lobby.ringAll();
+  }
+
+  /** Nobody here waits to write any more, or whoever does takes it again. */
+  #dropClaim(): void {
+    if (!this.#lobby.isClosed && this.#lobby.line.length === 0) this.#giveUpClaim();
+  }
+
+  // ---------------------------------------------------------------------- both
+
+  #writer(): number {
+    const writer = Atomics.load(this.#words, WRITER);
+    const who = writer & WHO;
+    if (who <= MAX_MEMBERS && (who !== 0 || (writer & WRITING) === 0)) return writer;
+    throw new CorruptSegmentError(`${this.#lobby.what} is written by a member ${who}`);
+  }
+
+  /** One gave up that may have had the claim, or was rung. */
+  #onCancel(): void {
+    this.#giveUpClaim();
+    if ((Atomics.load(this.#words, WRITER) & WHO) === 0) this.#lobby.ringAll();
+  }
+
+  #onClose(): void {
+    const words = this.#words;
+    const mine = this.#mine | WRITING;
+    Atomics.compareExchange(words, WRITER, mine, ABANDONED);
+    this.#giveUpClaim();
+    Atomics.store(words, this.#readers, 0);
+    // Whoever waits for one of these, or was rung after us.
+    this.#lobby.commons.members.ringWaiting();
+  }
+
+  /** What this realm holds or has claimed, nobody gives back while its thread is blocked. */
+  #checkDeadlock(writing: boolean): void {
+    const who = (Atomics.load(this.#words, WRITER) & WHO) - 1;
+    const isWriting = who >= 0 && who < MAX_MEMBERS && !this.#claimed &&
+      this.#lobby.isOfThisRealm(who);
+    if (!isWriting && !(writing && this.#isReadingHere())) return;
+    const holds = isWriting ? "writing" : "reading";
+    throw new DeadlockError(this.#lobby.name, `this thread is ${holds} under it, or about to`);
+  }
+
+  #isReadingHere(): boolean {
+    const { members } = this.#lobby.commons;
+    for (let member = 0; member < members.used; member++) {
+      const readers = Atomics.load(this.#words, members.word(member, Member.words));
+      if (readers !== 0 && members.isJoined(member) && this.#lobby.isOfThisRealm(member)) {
+        return true;
+      }
+    }
+    return false;
+  }
+}
