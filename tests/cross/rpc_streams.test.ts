@@ -419,7 +419,9 @@ crossTest("streams that nobody holds any longer are stopped", async (t) => {
     stopped: () => stopped,
   });
   await t.peer.run(async ({ ipc, use, kept, sleep, collectGarbage }, name: string) => {
-    kept.client = use(await ipc.connect<any>(name));
+    kept.client = use(
+      await ipc.connect<{ give(): AsyncIterable<number>; stopped(): number }>(name),
+    );
     await (async () => {
       for (let i = 0; i < 20; i++) await (await kept.client.remote.give()).next();
     })();
