@@ -206,8 +206,13 @@ export class Roster {
   }
 
   #onDeath(entry: Entry): void {
-    this.#segment.setU32(entry.slot + SubscriberSlot.state, SlotState.free);
-    this.#remove(entry, "died");
+    // It may have closed before it ended; then the slot may even be another's by now.
+    const { words } = this.#segment;
+    const at = (entry.slot + SubscriberSlot.state) >> 2;
+    const own = entry.isCut ? SlotState.cut : SlotState.open;
+    const before = Atomics.compareExchange(words, at, own, SlotState.free);
+    this.#remove(entry, before === own ? "died" : "closed");
+    if (before !== own) this.look();
   }
 
   #cut(slot: number, reason: CutReason): void {
