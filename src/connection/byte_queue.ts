@@ -3,14 +3,18 @@
  *
  * A chunk is handed over with its whole buffer, which is never written again. How
  * large they are follows from what was taken the last time: a trickle doesn't
- * allocate large ones, a flood doesn't make many.
+ * allocate large ones, a flood doesn't make many. For a reader that brings its own
+ * memory nothing is allocated in the long run: chunks are used again.
  *
  * @module
  */
 
-/** The least and the greatest size of a chunk's buffer. */
+/** The least and the greatest size of a chunk's buffer. Larger ones are slower to allocate. */
 const MIN_CHUNK = 256;
-const MAX_CHUNK = 256 << 10;
+const MAX_CHUNK = 64 << 10;
+
+/** Emptied chunks to keep: those of a usual window. */
+const MAX_SPARES = 16;
 
 const NONE = new Uint8Array(0);
 
@@ -25,6 +29,8 @@ export class ByteQueue {
   #from = 0;
   #end = 0;
   #size = MIN_CHUNK;
+  /** Chunks that were emptied, and can be filled again. */
+  #spares: Uint8Array<ArrayBuffer>[] = [];
 
   /** Is there so much that a reader should get it now? */
   get isLarge(): boolean {
@@ -51,7 +57,8 @@ export class ByteQueue {
       // There was more than one chunk for a single read.
       this.#size = Math.min(MAX_CHUNK, this.#size * 2);
     }
-    this.#chunk = new Uint8Array(Math.max(this.#size, Math.min(bytes, MAX_CHUNK)));
+    this.#chunk = this.#spares.pop() ??
+      new Uint8Array(Math.max(this.#size, Math.min(bytes, MAX_CHUNK)));
     this.#end = 0;
   }
 
@@ -87,15 +94,20 @@ export class ByteQueue {
       if (this.#from < there.length) break;
       this.#from = 0;
       if (first === undefined) this.#end = 0;
-      else this.#full.shift();
+      else this.#recycle(this.#full.shift()!);
     }
     return copied;
+  }
+
+  #recycle(chunk: Uint8Array<ArrayBuffer>): void {
+    if (this.#spares.length < MAX_SPARES) this.#spares.push(chunk);
   }
 
   /** Forgets all. */
   clear(): void {
     this.length = 0;
     this.#full = [];
+    this.#spares = [];
     this.#chunk = NONE;
     this.#from = 0;
     this.#end = 0;
