@@ -1,0 +1,502 @@
+// Both ends of a pipe in one realm: what each call does, and what is refused.
+
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import {
+  ArgumentError,
+  bytes,
+  CapacityMismatchError,
+  ClosedError,
+  CodecError,
+  CodecMismatchError,
+  DeadlockError,
+  f64,
+  fixedString,
+  json,
+  MessageTooLargeError,
+  NameTakenError,
+  ParameterMismatchError,
+  Receiver,
+  Sender,
+  serializer,
+  struct,
+  TimeoutError,
+  u32,
+} from "../../mod.ts";
+import { assertEmpty, errorOf } from "../support/api.ts";
+import { Scratch } from "../support/scratch.ts";
+import { until, within } from "../support/watchdog.ts";
+
+const Reading = struct({ id: u32, value: f64, name: fixedString(8) });
+const reading = (id: number) => ({ id, value: id / 2, name: `n${id}` });
+const range = (from: number, to: number) => Array.from({ length: to - from }, (_, i) => from + i);
+
+async function withPipe(
+  options: { capacity?: number },
+  task: (
+    sender: Sender<ReturnType<typeof reading>, ReturnType<typeof Reading.view>>,
+    receiver: Receiver<ReturnType<typeof reading>, ReturnType<typeof Reading.view>>,
+    scratch: Scratch,
+  ) => void | Promise<void>,
+): Promise<void> {
+  using scratch = new Scratch();
+  {
+    const all = { codec: Reading, directory: scratch.path, ...options };
+    await using sender = await Sender.open("pipe", all);
+    await using receiver = await Receiver.open("pipe", all);
+    await within(20_000, "a test of a pipe", Promise.resolve(task(sender, receiver, scratch)));
+  }
+  assertEmpty(scratch);
+}
+
+test("messages arrive in order, one at a time and many in one step", () =>
+  withPipe({ capacity: 16 }, async (sender, receiver) => {
+    assert.deepEqual([sender.capacity, receiver.capacity], [16, 16]);
+    assert.deepEqual([sender.messageBytes, receiver.messageBytes], [24, 24]);
+    await sender.send(reading(0));
+    assert.equal(sender.trySend(reading(1)), true);
+    sender.sendSync(reading(2));
+    await sender.sendMany([reading(3), reading(4)]);
+    assert.equal(sender.trySendMany(range(5, 30).map(reading)), 11);
+    assert.equal(sender.trySend(reading(0)), false);
+    assert.equal(sender.trySendMany([reading(0)]), 0);
+    assert.deepEqual([sender.queued, receiver.queued, sender.position], [16, 16, 16]);
+    assert.deepEqual(receiver.tryReceive(), reading(0));
+    assert.deepEqual(await receiver.receive(), reading(1));
+    assert.deepEqual(receiver.receiveSync(), reading(2));
+    assert.deepEqual(receiver.tryReceiveMany(2), [reading(3), reading(4)]);
+    assert.deepEqual(await receiver.receiveMany(), range(5, 16).map(reading));
+    assert.deepEqual(receiver.tryReceiveMany(), []);
+    assert.equal(receiver.tryReceive(), undefined);
+    assert.deepEqual([receiver.queued, receiver.position], [0, 16]);
+  }));
+
+test("structs are written and read in place", () =>
+  withPipe({ capacity: 8 }, async (sender, receiver) => {
+    const seen: number[] = [];
+    const runs: number[] = [];
+    const read = (view: ReturnType<typeof Reading.view>, count: number) => {
+      runs.push(count);
+      for (let i = 0; i < count; i++) seen.push(view.at(i).id);
+      assert.throws(() => view.at(count), ArgumentError, "one behind the last");
+    };
+    const write = (first: number) => (view: ReturnType<typeof Reading.view>, i: number) =>
+      view.set(reading(first + i));
+    await sender.write(5, write(0));
+    assert.equal(receiver.tryRead(read), 5);
+    assert.equal(receiver.tryRead(read), 0);
+    assert.equal(sender.tryWrite(100, write(5)), 8);
+    assert.equal(sender.tryWrite(100, write(0)), 0);
+    assert.equal(receiver.tryRead(read, 2), 2);
+    assert.equal(await receiver.read(read), 6);
+    sender.writeSync(0, write(0));
+    sender.writeSync(1, write(13));
+    assert.equal(receiver.readSync(read), 1);
+    assert.deepEqual(seen, range(0, 14));
+    assert.deepEqual(runs, [5, 2, 1, 5, 1], "two where the memory begins again");
+  }));
+
+test("who fails while writing sends nothing, who fails while reading takes nothing", () =>
+  withPipe({ capacity: 8 }, (sender, receiver) => {
+    const failing = (view: ReturnType<typeof Reading.view>, i: number) => {
+      view.id = i;
+      if (i === 2) throw new RangeError("no more");
+    };
+    assert.throws(() => sender.tryWrite(4, failing), RangeError);
+    assert.throws(() => sender.trySendMany([reading(1), { ...reading(2), id: -1 }]), ArgumentError);
+    assert.throws(() => sender.trySend({ ...reading(1), name: "too long for it" }), /string\(8\)/);
+    assert.throws(() => sender.tryWrite(1, () => sender.trySend(reading(1))), ArgumentError);
+    assert.equal(receiver.queued, 0);
+    sender.trySendMany(range(0, 3).map(reading));
+    const read = () => {
+      assert.equal(receiver.tryReceive(), undefined, "being read");
+      throw new RangeError("not now");
+    };
+    assert.throws(() => receiver.tryRead(read), RangeError);
+    assert.deepEqual(receiver.tryReceiveMany(), range(0, 3).map(reading));
+  }));
+
+test("a send waits for room, a receive for a message, in the order of the calls", () =>
+  withPipe({ capacity: 4 }, async (sender, receiver) => {
+    sender.trySendMany(range(0, 4).map(reading));
+    const sends = [sender.send(reading(4)), sender.sendMany(range(5, 8).map(reading))];
+    sends.push(sender.write(2, (view, i) => view.set(reading(8 + i))));
+    assert.equal(sender.trySend(reading(99)), false, "others wait");
+    const received: number[] = [];
+    while (received.length < 10) received.push((await receiver.receive()).id);
+    await Promise.all(sends);
+    assert.deepEqual(received, range(0, 10));
+    const receives = [receiver.receive(), receiver.receiveMany({ max: 2 }), receiver.receive()];
+    assert.equal(receiver.tryReceive(), undefined);
+    for (let id = 10; id < 14; id++) await sender.send(reading(id));
+    assert.deepEqual(await Promise.all(receives), [
+      reading(10),
+      [reading(11), reading(12)],
+      reading(13),
+    ]);
+  }));
+
+test("waits end by time, by signal and by closing", () =>
+  withPipe({ capacity: 2 }, async (sender, receiver) => {
+    await assert.rejects(receiver.receive({ timeout: 5 }), TimeoutError);
+    await assert.rejects(receiver.read(() => {}, { timeout: 0 }), TimeoutError);
+    await sender.sendMany([reading(0), reading(1)]);
+    await assert.rejects(sender.send(reading(2), { timeout: 5 }), (error: TimeoutError) => {
+      assert.match(error.message, /room for a message in pipe "pipe" \(capacity 2\)/);
+      return error instanceof TimeoutError;
+    });
+    const controller = new AbortController();
+    const aborted = sender.sendMany([reading(2)], { signal: controller.signal });
+    controller.abort(new Error("enough"));
+    await assert.rejects(aborted, /enough/);
+    await assert.rejects(sender.send({ ...reading(2), id: -1 }), ArgumentError, "at once");
+    const waiting = errorOf(() => sender.send(reading(3)));
+    await sender.close();
+    assert.ok(await waiting instanceof ClosedError);
+    await sender.close();
+    assert.ok(await errorOf(() => sender.send(reading(3))) instanceof ClosedError);
+    assert.throws(() => sender.queued, ClosedError);
+    assert.equal(sender.isConnected, false);
+    assert.deepEqual(
+      receiver.tryReceiveMany(),
+      [reading(0), reading(1)],
+      "and not what was given up",
+    );
+    const receiving = errorOf(() => receiver.receive());
+    await receiver.close();
+    assert.ok(await receiving instanceof ClosedError);
+  }));
+
+test("what is queued stays when nobody is there", async () => {
+  using scratch = new Scratch();
+  const options = { codec: Reading, directory: scratch.path };
+  for (let round = 0; round < 3; round++) {
+    await using sender = await Sender.open("pipe", { ...options, capacity: 10 });
+    assert.equal(sender.capacity, 16, "rounded up");
+    assert.equal(sender.queued, 2 * round);
+    await sender.sendMany([reading(2 * round), reading(2 * round + 1)]);
+  }
+  assert.deepEqual(scratch.files(), ["pipe/pipe/shared"]);
+  {
+    await using receiver = await Receiver.open("pipe", options);
+    assert.deepEqual(receiver.tryReceiveMany(4), range(0, 4).map(reading));
+  }
+  {
+    await using receiver = await Receiver.open("pipe", { ...options, capacity: 16 });
+    assert.equal(receiver.position, 4);
+    assert.deepEqual(await receiver.receiveMany(), range(4, 6).map(reading));
+  }
+  assertEmpty(scratch);
+});
+
+test("a pipe can be thrown away when nobody uses it", async () => {
+  using scratch = new Scratch();
+  const options = { directory: scratch.path };
+  {
+    await using sender = await Sender.open("pipe", options);
+    await sender.send({ any: "thing" });
+    assert.equal(await Receiver.remove("pipe", options), false, "in use");
+  }
+  assert.equal(await Receiver.remove("pipe", options), true);
+  assert.equal(await Sender.remove("pipe", options), false, "there is none");
+  assertEmpty(scratch);
+  await (await Sender.open("pipe", { ...options, durable: true })).close();
+  assert.deepEqual(scratch.files(), ["pipe/pipe/durable"]);
+  assert.equal(await Sender.remove("pipe", options), true);
+  assertEmpty(scratch);
+});
+
+test("a second one, and what doesn't match, is refused with both values", async () => {
+  using scratch = new Scratch();
+  const { path: directory } = scratch;
+  {
+    const codec = serializer<string>({
+      name: "text",
+      write: (value, buffer) => buffer.string(value),
+      read: (buffer) => buffer.string(),
+    });
+    await using sender = await Sender.open("pipe", {
+      codec,
+      capacity: 8,
+      messageBytes: 100,
+      directory,
+    });
+    const before = scratch.files();
+    const refused = async (
+      type: new (...args: never[]) => Error,
+      says: RegExp,
+      options: object,
+    ) => {
+      const error = await errorOf(() => Receiver.open("pipe", { codec, directory, ...options }));
+      assert.ok(error instanceof type, String(error));
+      assert.match(error.message, says);
+    };
+    await refused(CapacityMismatchError, /capacity 8, but 32 was asked for/, { capacity: 17 });
+    await refused(ParameterMismatchError, /messageBytes 100, but 200/, { messageBytes: 200 });
+    await refused(CodecMismatchError, /codec "text", this side "json"/, { codec: json });
+    await refused(CodecMismatchError, /"text", this side "struct{/, { codec: Reading });
+    const second = await errorOf(() => Sender.open("pipe", { codec, directory }));
+    assert.ok(second instanceof NameTakenError);
+    assert.match(second.message, /has a sender, which lives/);
+    assert.deepEqual(scratch.files(), before);
+    await using receiver = await Receiver.open("pipe", { codec, messageBytes: 100, directory });
+    const another = await errorOf(() => Receiver.open("pipe", { codec, directory }));
+    assert.ok(another instanceof NameTakenError);
+    await sender.send("größe");
+    assert.equal(await receiver.receive(), "größe");
+  }
+  assertEmpty(scratch);
+});
+
+test("messages of any size up to the limit, and undefined", async () => {
+  using scratch = new Scratch();
+  const options = { codec: bytes, capacity: 2, messageBytes: 101, directory: scratch.path };
+  {
+    await using sender = await Sender.open<Uint8Array>("pipe", options);
+    await using receiver = await Receiver.open<Uint8Array>("pipe", options);
+    for (let size = 0; size <= 101; size++) {
+      await sender.send(new Uint8Array(size).fill(size));
+      assert.deepEqual(await receiver.receive(), new Uint8Array(size).fill(size));
+    }
+    const error = await errorOf(() => sender.send(new Uint8Array(102)));
+    assert.ok(error instanceof MessageTooLargeError);
+    assert.match(
+      error.message,
+      /102 bytes is over the limit of 101 bytes of pipe "pipe".*messageBytes/,
+    );
+    await sender.sendMany([Uint8Array.of(1), Uint8Array.of(2)]);
+    const late = await errorOf(() => sender.send(new Uint8Array(102)));
+    assert.ok(late instanceof MessageTooLargeError, "also when it would wait");
+    const reused = Uint8Array.of(3);
+    const sent = sender.send(reused);
+    reused[0] = 99;
+    assert.deepEqual(receiver.tryReceiveMany(), [Uint8Array.of(1), Uint8Array.of(2)]);
+    await sent;
+    assert.deepEqual(receiver.receiveSync(), Uint8Array.of(3));
+  }
+  {
+    await using sender = await Sender.open("pipe", { directory: scratch.path });
+    await using receiver = await Receiver.open("pipe", { directory: scratch.path });
+    await sender.sendMany([undefined, { a: [1, new Date(5)] }]);
+    assert.deepEqual(await receiver.receiveMany(), [undefined, { a: [1, new Date(5)] }]);
+    assert.throws(() => sender.tryWrite(1, () => {}), /only structs are written in place/);
+    assert.throws(() => receiver.tryRead(() => {}), /only structs are read in place/);
+  }
+  assertEmpty(scratch);
+});
+
+for (const handler of ["onMessage", "onMessages", "onRead"] as const) {
+  for (const acknowledge of [false, true]) {
+    test(`${handler}${acknowledge ? ", acknowledged" : ""}`, async () => {
+      using scratch = new Scratch();
+      const seen: number[] = [];
+      let running = 0;
+      const take = (ids: number[]): Promise<void> | void => {
+        seen.push(...ids);
+        if (handler === "onRead" || seen.length % 3 !== 0) return;
+        running++;
+        assert.ok(!acknowledge || running === 1, "one after the other");
+        return new Promise((resolve) => setTimeout(() => (running--, resolve()), 1));
+      };
+      {
+        const options = { codec: Reading, capacity: 8, directory: scratch.path };
+        await using sender = await Sender.open("pipe", options);
+        await using receiver = await Receiver.open("pipe", {
+          ...options,
+          acknowledge,
+          ...(handler === "onMessage"
+            ? { onMessage: ({ id }) => take([id]) }
+            : handler === "onMessages"
+            ? { onMessages: (all) => take(all.map(({ id }) => id)) }
+            : { onRead: (view, count) => void take(range(0, count).map((i) => view.at(i).id)) }),
+        });
+        assert.throws(() => receiver.tryReceive(), /has a handler/);
+        await assert.rejects(receiver.receive(), ArgumentError);
+        for (let id = 0; id < 50; id++) await sender.send(reading(id));
+        await until("all of them", () => seen.length === 50);
+        await until("their end", () => receiver.queued === 0 && running === 0);
+      }
+      assert.deepEqual(seen, range(0, 50));
+      assertEmpty(scratch);
+    });
+  }
+}
+
+test("a handler that fails has had its message; what can't be decoded is left out", async () => {
+  using scratch = new Scratch();
+  for (const acknowledge of [false, true]) {
+    const errors: string[] = [];
+    const seen: number[] = [];
+    const picky = serializer<number>({
+      name: "picky",
+      size: 4,
+      write: (value, buffer) => buffer.u32(value),
+      read(buffer) {
+        const value = buffer.u32();
+        if (value === 3) throw new CodecError("no 3");
+        return value;
+      },
+    });
+    const options = { codec: picky, capacity: 8, directory: scratch.path };
+    await using sender = await Sender.open("pipe", options);
+    await using _receiver = await Receiver.open("pipe", {
+      ...options,
+      acknowledge,
+      onMessage(value) {
+        seen.push(value);
+        if (value === 1) throw new Error("no 1");
+        if (value === 2) return Promise.reject(new Error("no 2"));
+      },
+      onError: (error) => errors.push((error as Error).message),
+    });
+    await sender.sendMany([0, 1, 2, 3, 4]);
+    await until("the last one", () => seen.at(-1) === 4 && errors.length === 3);
+    assert.deepEqual(seen, [0, 1, 2, 4]);
+    assert.deepEqual(errors.sort(), ["no 1", "no 2", "no 3"]);
+  }
+  {
+    const failing = { codec: Reading, directory: scratch.path };
+    const errors: unknown[] = [];
+    await using sender = await Sender.open("reads", failing);
+    await using receiver = await Receiver.open("reads", {
+      ...failing,
+      onRead() {
+        throw new Error("no");
+      },
+      onError: (error) => errors.push(error),
+    });
+    await sender.send(reading(1));
+    await until("its end", () => errors.length === 1 && receiver.queued === 0);
+  }
+  assertEmpty(scratch);
+});
+
+test("a message that isn't acknowledged comes again", async () => {
+  using scratch = new Scratch();
+  const options = { codec: Reading, directory: scratch.path };
+  {
+    await using sender = await Sender.open("pipe", options);
+    await sender.sendMany([reading(1), reading(2)]);
+    const first: number[] = [];
+    const receiver = await Receiver.open("pipe", {
+      ...options,
+      acknowledge: true,
+      onMessage({ id }) {
+        first.push(id);
+        return new Promise(() => {});
+      },
+    });
+    await until("the first", () => first.length > 0);
+    await receiver.close();
+    assert.deepEqual(first, [1]);
+    await using next = await Receiver.open("pipe", options);
+    assert.deepEqual(next.tryReceiveMany(), [reading(1), reading(2)]);
+  }
+  assertEmpty(scratch);
+});
+
+test("for await, until the receiver is closed", () =>
+  withPipe({}, async (sender, receiver) => {
+    for (let id = 0; id < 10; id++) sender.trySend(reading(id));
+    const seen: number[] = [];
+    for await (const { id } of receiver) {
+      seen.push(id);
+      if (id === 4) break;
+    }
+    setTimeout(() => sender.trySend(reading(10)), 5);
+    for await (const { id } of receiver) {
+      seen.push(id);
+      if (id === 10) await receiver.close();
+    }
+    assert.deepEqual(seen, range(0, 11));
+  }));
+
+test("coming and going is told", async () => {
+  using scratch = new Scratch();
+  {
+    const told: string[] = [];
+    const options = { codec: Reading, directory: scratch.path };
+    await using sender = await Sender.open("pipe", {
+      ...options,
+      onConnect: () => told.push("connect"),
+      onDisconnect: (reason) => told.push(reason),
+    });
+    assert.equal(sender.isConnected, false);
+    await assert.rejects(sender.whenConnected({ timeout: 5 }), /the receiver of pipe "pipe"/);
+    const waiting = sender.whenConnected();
+    const receiver = await Receiver.open("pipe", options);
+    await within(20_000, "being connected", waiting);
+    await until("the event", () => told.length === 1);
+    assert.deepEqual([sender.isConnected, receiver.isConnected], [true, true]);
+    await receiver.close();
+    await until("the other event", () => told.length === 2);
+    assert.deepEqual(told, ["connect", "closed"]);
+    assert.equal(sender.isConnected, false);
+  }
+  assertEmpty(scratch);
+});
+
+test("blocking in vain is refused: the other end is in this thread", () =>
+  withPipe({ capacity: 2 }, (sender, receiver) => {
+    assert.throws(() => receiver.receiveSync(), DeadlockError);
+    assert.throws(() => receiver.readSync(() => {}), DeadlockError);
+    sender.writeSync(2, (view, i) => view.set(reading(i)));
+    assert.throws(() => sender.sendSync(reading(2)), DeadlockError);
+    assert.throws(() => sender.writeSync(1, () => {}), DeadlockError);
+    assert.equal(receiver.tryReceiveMany().length, 2);
+  }));
+
+test("blocking without a receiver ends by time", async () => {
+  using scratch = new Scratch();
+  const options = { codec: Reading, capacity: 1, directory: scratch.path, timeout: 10 };
+  {
+    await using sender = await Sender.open("pipe", options);
+    sender.sendSync(reading(0));
+    assert.throws(() => sender.sendSync(reading(1)), TimeoutError);
+    assert.throws(() => sender.writeSync(1, () => {}, { timeout: 1 }), TimeoutError);
+  }
+  {
+    await using receiver = await Receiver.open("pipe", options);
+    assert.deepEqual(receiver.receiveSync(), reading(0));
+    assert.throws(() => receiver.receiveSync(), TimeoutError);
+    await assert.rejects(receiver.receive(), TimeoutError, "the default of its options");
+  }
+  assertEmpty(scratch);
+});
+
+test("options are checked", async () => {
+  using scratch = new Scratch();
+  const bad = [
+    { capacity: 0 },
+    { capacity: 1.5 },
+    { capacity: "5" },
+    { capacity: 2 ** 29, codec: Reading },
+    { messageBytes: 0 },
+    { messageBytes: 2 ** 40 },
+    { messageBytes: 25, codec: Reading },
+    { timeout: -1 },
+    { codec: "json" },
+    { onConnect: 5 },
+  ];
+  for (const options of bad) {
+    const all = { directory: scratch.path, ...options } as never;
+    assert.ok(await errorOf(() => Sender.open("pipe", all)) instanceof ArgumentError);
+    assert.ok(await errorOf(() => Receiver.open("pipe", all)) instanceof ArgumentError);
+  }
+  const handlers = [
+    { onMessage() {}, onMessages() {} },
+    { acknowledge: true },
+    { onRead() {} },
+  ];
+  for (const options of handlers) {
+    const all = { directory: scratch.path, ...options } as never;
+    assert.ok(await errorOf(() => Receiver.open("pipe", all)) instanceof ArgumentError);
+  }
+  assert.ok(await errorOf(() => Sender.open("", {})) instanceof ArgumentError);
+  {
+    await using sender = await Sender.open("pipe", { directory: scratch.path, capacity: 4 });
+    assert.ok(await errorOf(() => sender.sendMany([1, 2, 3, 4, 5])) instanceof ArgumentError);
+  }
+  await Sender.remove("pipe", { directory: scratch.path });
+  assertEmpty(scratch);
+});
