@@ -42,8 +42,8 @@ function writeRandom(random: Random, producer: RingProducer, payloads: Uint8Arra
     ? random.pick(payloads)
     : random.bytes(random.below(maxPayload(CAPACITY) + 1));
   producer.write(
-    random.below(random.pick([4, 9, 256])),
-    random.below(random.pick([4, 256])),
+    random.below(random.pick([4, 9, 13, 256])),
+    random.below(random.pick([4, 32, 256])),
     random.pick([0, 1, random.below(65536), 0xffff]),
     random.pick([0, 1, 2, random.u32()]),
     random.pick([0, 1, random.u32()]),
@@ -130,10 +130,29 @@ test("a channel's partner", () =>
 test("a server's client, beside an honest one", async () => {
   using scratch = new Scratch();
   const { path: directory } = scratch;
-  const api = { add: (a: number, b: number) => a + b, later: (x: unknown) => Promise.resolve(x) };
+  const api = {
+    add: (a: number, b: number) => a + b,
+    later: (x: unknown) => Promise.resolve(x),
+    // Streams of ids that the hostile one invents, and streams that it may break.
+    async take(stream: unknown) {
+      try {
+        for await (const _ of stream as AsyncIterable<unknown>);
+      } catch {
+        // It is whatever the hostile one says, or no stream at all.
+      }
+    },
+    give: () => new ReadableStream({ pull: (controller) => controller.enqueue(Uint8Array.of(1)) }),
+    sink: () => new WritableStream(),
+  };
   const payloads = [[1, 2], [], ["x", { y: 1 }], [1, []], "no list"].map((value) =>
     new Uint8Array(messagePack.encode(value))
   );
+  // What stands for a stream in MessagePack: [tag, id], and [tag, [id, credit]].
+  for (const [tag, id] of [[1, 0], [2, 2], [4, 4], [1, 1]]) {
+    payloads.push(new Uint8Array([0x91, 0xd4, 0x6f, 0, 0x92, tag!, id!]));
+  }
+  payloads.push(new Uint8Array([0x91, 0xd4, 0x6f, 0, 0x92, 3, 0x92, 6, 100]));
+  for (const name of ["take", "give", "sink"]) payloads.push(new TextEncoder().encode(name));
   payloads.push(new TextEncoder().encode("add"), new TextEncoder().encode("later"));
   {
     await using server = await serve("name", api, { directory, onError: onlyOurs });
