@@ -81,12 +81,21 @@ async function runPair(server: string, client: string, runtime: Runtime): Promis
   }
 }
 
-for (const [document, clients] of [["README.md", runtimes], ["docs/guide.md", [next]]] as const) {
+/** Every page that has programs. README and guide must have some. */
+const documents = [
+  "README.md",
+  ...fs.globSync("docs/*.md", { cwd: root }).map((file) => file.replaceAll("\\", "/")).sort(),
+];
+
+for (const document of documents) {
   const pairs = pairsIn(document);
-  assert.ok(pairs.size > 0, `${document} has no programs`);
+  const clients = document === "README.md" ? runtimes : [next];
+  const isMust = document === "README.md" || document === "docs/guide.md";
+  assert.ok(!isMust || pairs.size > 0, `${document} has no programs`);
   for (const [name, { server, client, output }] of pairs) {
-    const serverFile = write(`${name}-server`, server);
-    const clientFile = write(`${name}-client`, client);
+    const page = path.basename(document, ".md");
+    const serverFile = write(`${page}-${name}-server`, server);
+    const clientFile = write(`${page}-${name}-client`, client);
     for (const runtime of clients) {
       test(`${document}: ${name}, client in ${runtime}`, async () => {
         assert.equal(await runPair(serverFile, clientFile, runtime), output);
