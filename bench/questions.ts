@@ -13,6 +13,7 @@ export const questions: Record<string, () => Promise<Question>> = {
   "oneway-large": async () => (await import("./oneway_large.ts")).question,
   "pipe": async () => (await import("./pipe.ts")).question,
   "streams": async () => (await import("./streams.ts")).question,
+  "topic": async () => (await import("./topic.ts")).question,
   "idle-connections": async () => (await import("./idle_connections.ts")).question,
   "load": async () => (await import("./load.ts")).question,
   "idle-cpu": async () => (await import("./idle_cpu.ts")).question,
