@@ -65,7 +65,13 @@ export function bytesHandler(
   return {
     onRequest: (call, payload) => answer(call, payload, options, streams, encodeError),
     onStreamAnswer: (payload) => accept(streams, payload),
-    onUnwanted: (payload) => void streams?.accept(payload).stream.cancel().catch(() => {}),
+    onUnwanted(payload) {
+      try {
+        accept(streams, payload).stream.cancel().catch(() => {});
+      } catch (error) {
+        peerErrorSink(options.onError)(error);
+      }
+    },
     onMessage(_method, payload) {
       try {
         onMessage?.(payload);

@@ -607,11 +607,14 @@ export class Connection implements Source, Responder {
     return false;
   }
 
-  /** Most answers are as they came. */
-  #answerOf(flags: number, payload: Bytes | undefined): Bytes | undefined {
+  #resolveStreams(waiter: Waiter, payload: Bytes | undefined): void {
     const { onStreamAnswer } = this.#handler;
-    if ((flags & RecordFlag.streams) === 0 || onStreamAnswer === undefined) return payload;
-    return onStreamAnswer(payload) as Bytes | undefined;
+    try {
+      const answer = onStreamAnswer === undefined ? payload : onStreamAnswer(payload);
+      waiter.resolve(answer as Bytes | undefined);
+    } catch (error) {
+      waiter.reject(error);
+    }
   }
 
   #onResponse(flags: number, correlation: number, payload: Bytes | undefined): boolean {
@@ -625,7 +628,8 @@ export class Connection implements Source, Responder {
       return true;
     }
     if ((flags & RecordFlag.error) !== 0) waiter.reject(this.#handler.decodeError(payload));
-    else waiter.resolve(this.#answerOf(flags, payload));
+    else if ((flags & RecordFlag.streams) !== 0) this.#resolveStreams(waiter, payload);
+    else waiter.resolve(payload);
     return waiter instanceof BlockingWaiter;
   }
 
