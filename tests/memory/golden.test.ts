@@ -13,15 +13,26 @@ import {
   connectionPages,
   Header,
   Kind,
+  LagPolicy,
   LAYOUT_VERSION,
   NodeLayout,
+  publisherData,
+  PublisherLayout,
+  PublisherState,
   Refusal,
   RingWords,
   ServerLayout,
   Side,
   SideState,
+  SlotState,
+  SubscriberLayout,
+  SubscriberSlot,
+  Wanted,
 } from "../../src/memory/layout.ts";
 import { readText, Segment, writeText } from "../../src/memory/segment.ts";
+import { writeNodeId } from "../../src/memory/names.ts";
+import { BroadcastConsumer, splitParts } from "../../src/ring/broadcast_consumer.ts";
+import { BroadcastProducer, partsLength } from "../../src/ring/broadcast_producer.ts";
 import { RingConsumer } from "../../src/ring/consumer.ts";
 import { RingProducer } from "../../src/ring/producer.ts";
 import { RecordFlag, RecordKind } from "../../src/ring/record.ts";
@@ -121,6 +132,57 @@ function makeServer(scratch: Scratch): Segment {
   return segment;
 }
 
+/** A publisher whose two subscribers are one behind, and one that wants to be disconnected. */
+function makePublisher(scratch: Scratch): Segment {
+  const slots = 3;
+  const data = publisherData(slots);
+  const segment = make(scratch, {
+    kind: Kind.publisher,
+    pages: (data + CAPACITY) / 4096,
+    capacity: CAPACITY,
+  });
+  writeText(segment, PublisherLayout.name, PublisherLayout.nameBytes, "prices");
+  segment.setU32(PublisherLayout.door, 11);
+  segment.setU32(PublisherLayout.state, PublisherState.open);
+  segment.setU32(PublisherLayout.slots, slots);
+  const producer = new BroadcastProducer(segment, data, CAPACITY, () => {}, -64);
+  const text = new TextEncoder().encode("EURUSD");
+  producer.write(text);
+  [LagPolicy.block, LagPolicy.disconnect].forEach((policy, index) => {
+    const slot = PublisherLayout.table + index * SubscriberSlot.bytes;
+    producer.add(slot, policy, 1 - index);
+    segment.setU32(slot + SubscriberSlot.source, 7 + index);
+    writeNodeId(segment.bytes, slot + SubscriberSlot.node, B);
+    segment.setU32(slot + SubscriberSlot.count, 40 + index);
+    segment.setU32(slot + SubscriberSlot.policy, policy);
+    segment.setU32(slot + SubscriberSlot.history, 1 - index);
+    segment.setU32(slot + SubscriberSlot.attached, 1);
+    segment.setU32(slot + SubscriberSlot.state, SlotState.open);
+  });
+  const parts = [text, text.subarray(3)];
+  producer.writeParts(parts, partsLength(parts));
+  producer.setWaiting();
+  const reader = consumerOf(segment, 0);
+  while (reader.next());
+  reader.setWaiting();
+  return segment;
+}
+
+function consumerOf(segment: Segment, index: number): BroadcastConsumer {
+  const slot = PublisherLayout.table + index * SubscriberSlot.bytes;
+  const policy = segment.u32(slot + SubscriberSlot.policy) as LagPolicy;
+  return new BroadcastConsumer(segment, slot, publisherData(3), CAPACITY, policy);
+}
+
+/** A subscriber that two publishers have knocked at. */
+function makeSubscriber(scratch: Scratch): Segment {
+  const parameters = { kind: Kind.member, pages: SubscriberLayout.pages, codec: codecId("json") };
+  const segment = make(scratch, parameters);
+  segment.setU32(SubscriberLayout.policy, LagPolicy.dropOldest);
+  segment.setU32(SubscriberLayout.knocks, 2);
+  return segment;
+}
+
 const file = (name: string) => new URL(`./golden/${name}.v${LAYOUT_VERSION}.txt`, import.meta.url);
 
 for (
@@ -128,6 +190,8 @@ for (
     node: makeNode,
     connection: makeConnection,
     server: makeServer,
+    publisher: makePublisher,
+    subscriber: makeSubscriber,
   })
 ) {
   test(`the bytes of a ${name}`, () => {
@@ -218,6 +282,26 @@ test("reading a golden server", () => {
   assert.equal(segment.u32(ServerLayout.limit), 16384);
   assert.equal(segment.u32(ServerLayout.knocks), 2);
   assert.equal(segment.u32(ServerLayout.connections), 1);
+  segment.close();
+});
+
+test("reading a golden publisher", () => {
+  using scratch = new Scratch();
+  const segment = openGolden(scratch, "publisher", Kind.publisher);
+  checkHeader(segment);
+  assert.equal(readText(segment, PublisherLayout.name, PublisherLayout.nameBytes), "prices");
+  assert.equal(segment.u32(PublisherLayout.slots), 3);
+  assert.equal(segment.u32(PublisherLayout.wanted), Wanted.wake);
+  assert.equal(segment.u32(PublisherLayout.oldest), 0xffff_ffc0);
+  const second = consumerOf(segment, 1);
+  assert.ok(second.next());
+  assert.deepEqual([second.sequence, second.isParts, second.length], [1, true, 21]);
+  assert.deepEqual(
+    splitParts(second.take()).map((part) => new TextDecoder().decode(part)),
+    ["EURUSD", "USD"],
+  );
+  assert.ok(!second.next());
+  assert.ok(consumerOf(segment, 0).next(), "its start is before the first message");
   segment.close();
 });
 

@@ -8,19 +8,26 @@ import {
   ConnectionLayout,
   Header,
   Kind,
+  LagPolicy,
   LAYOUT_VERSION,
   MAX_MEMBERS,
   MAX_SOURCES,
+  MAX_SUBSCRIBERS,
   Member,
   NodeLayout,
   PAGE,
+  PublisherLayout,
   Refusal,
   RingWords,
   ServerLayout,
   Side,
   SideState,
+  SlotState,
+  SubscriberLayout,
+  SubscriberSlot,
 } from "../../src/memory/layout.ts";
 import { MAX_FILE_NAME } from "../../src/memory/names.ts";
+import { PARTS_FLAG } from "../../src/ring/broadcast_producer.ts";
 import { RECORD_HEADER, RecordFlag, RecordKind } from "../../src/ring/record.ts";
 import { Bell } from "../../src/wake/doorbell.ts";
 
@@ -68,6 +75,9 @@ const tables: [heading: string, title: string, numbers: Record<string, number>][
   ["Server", "offset", offsets(ServerLayout)],
   ["Commons", "offset", offsets(CommonsLayout)],
   ["Commons", "member", offsets(Member)],
+  ["Publisher", "offset", offsets(PublisherLayout)],
+  ["Publisher", "slot", offsets(SubscriberSlot)],
+  ["Subscriber", "offset", offsets(SubscriberLayout)],
 ];
 
 for (const [heading, title, numbers] of tables) {
@@ -91,6 +101,8 @@ test("docs/protocol.md: numbers in its sentences", () => {
   );
   said("Node", `${NodeLayout.descriptionBytes} bytes`);
   said("Connection", list(SideState), `${ConnectionLayout.nameBytes} bytes`);
+  said("Publisher", list(SlotState), list(LagPolicy), `at most ${MAX_SUBSCRIBERS}`);
+  said("Publisher", `${SubscriberSlot.bytes} bytes each`, `flag ${PARTS_FLAG}`);
   said("Server", `${ServerLayout.nameBytes} bytes`);
   said("Record", `capacity / 4 - ${RECORD_HEADER}`);
   said("Runtime directory", `longer than ${MAX_FILE_NAME} bytes`);
