@@ -175,6 +175,8 @@ export class Commons {
       this.#realm.reactor.startTimer(this.#look, RETRY);
       return;
     }
+    // The realm doesn't know them as its peers any more.
+    for (const { id } of dead) this.#realm.isDead(id);
     this.members.ringAll();
     this.#hooks.onRecovered?.();
   }

@@ -30,6 +30,8 @@ export interface DeadMember {
   /** The two words of its node's id: the slot may be another's meanwhile. */
   readonly low: number;
   readonly high: number;
+  /** The same as text. */
+  readonly id: string;
 }
 
 /** See the module. */
@@ -141,7 +143,8 @@ export class Members {
       if (!this.isJoined(member)) continue;
       const { low, high, peer } = this.#know(member);
       if (peer === undefined || (peer.id !== this.#realm.id && !peer.segment.isLeaseHeld())) {
-        dead.push({ member, low, high });
+        const at = this.word(member, Member.node) << 2;
+        dead.push({ member, low, high, id: readNodeId(this.#segment.bytes, at) });
       }
     }
     return dead;

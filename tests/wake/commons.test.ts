@@ -133,6 +133,8 @@ test("a member that is killed is recovered once, and its slot is free again", ()
     assert.deepEqual(recovered, [1]);
     assert.equal(told, 1);
     assert.deepEqual(one.members.dead(), []);
+    assert.equal(fs.readdirSync(scratch.at("queue/jobs")).length, 2, "its file went");
+    assert.equal(fs.readdirSync(scratch.at("nodes")).length, 1, "and its node");
     one.leave();
   }));
 
