@@ -62,11 +62,11 @@ crossTest(
     }
     await until(() => t.peer.run(({ kept }) => kept.got.length === 100));
     // Each publisher's order is kept; there is none between publishers.
-  const got: { round: number; i: number }[] = await t.peer.run(({ kept }) => kept.got);
-  for (let round = 0; round < 20; round++) {
-    const numbers = got.filter((each) => each.round === round).map(({ i }) => i);
-    assert.deepEqual(numbers, [0, 1, 2, 3, 4]);
-  }
+    const got: { round: number; i: number }[] = await t.peer.run(({ kept }) => kept.got);
+    for (let round = 0; round < 20; round++) {
+      const numbers = got.filter((each) => each.round === round).map(({ i }) => i);
+      assert.deepEqual(numbers, [0, 1, 2, 3, 4]);
+    }
   },
 );
 
