@@ -371,6 +371,9 @@ export const Wanted = { wake: 1, look: 2 } as const;
 /** States of a subscriber's slot. */
 export const SlotState = { free: 0, joining: 1, open: 2, cut: 3 } as const;
 
+/** Values of the word `attached` of a slot. */
+export const Attached = { no: 0, yes: 1, lagged: 2 } as const;
+
 /** What a subscriber wants when it lags. */
 export const LagPolicy = { block: 0, dropOldest: 1, disconnect: 2 } as const;
 /** A value of {@linkcode LagPolicy}. */
@@ -385,7 +388,7 @@ export type LagPolicy = (typeof LagPolicy)[keyof typeof LagPolicy];
  *     +16   count: tells it from other subscribers of its node
  *     +20   policy: 0 block, 1 drop the oldest, 2 disconnect
  *     +24   history: how many of the last messages it wants
- *     +28   attached: 1 when the subscriber has mapped the ring
+ *     +28   attached: 1 when the subscriber has mapped the ring, 2 when it left because it lagged
  *     +64   start: position of its first record (publisher)
  *     +68   sequence: number of that record, low word, then high word (publisher)
  *     +76   lag: counts looks at which it was behind `oldest` (publisher)

@@ -6,6 +6,7 @@
 import { CodecMismatchError, ConnectionLimitError, CorruptSegmentError } from "../errors.ts";
 import { codecId, codecName } from "../connection/handshake.ts";
 import {
+  Attached,
   Header,
   Kind,
   LagPolicy,
@@ -132,7 +133,7 @@ export class Link {
     if (this.#segment.u32(this.#slot + SubscriberSlot.state) === SlotState.joining) return false;
     const { policy, borrow } = this.#subscription;
     const { data, capacity } = this.#shape;
-    this.#segment.setU32(this.#slot + SubscriberSlot.attached, 1);
+    this.#segment.setU32(this.#slot + SubscriberSlot.attached, Attached.yes);
     this.#consumer = new BroadcastConsumer(
       this.#segment,
       this.#slot,
@@ -189,6 +190,9 @@ export class Link {
 
   /** Gives the slot back, and the ring. */
   close(): void {
+    if (this.#reason === "lagged") {
+      this.#segment.setU32(this.#slot + SubscriberSlot.attached, Attached.lagged);
+    }
     this.#segment.setU32(this.#slot + SubscriberSlot.state, SlotState.free);
     this.#tellOfSlot();
     this.#peer.onDeath.delete(this.#onDeath);
@@ -250,7 +254,7 @@ function findSlot(
   segment.setU32(free + SubscriberSlot.count, party.count);
   segment.setU32(free + SubscriberSlot.policy, policy);
   segment.setU32(free + SubscriberSlot.history, history);
-  segment.setU32(free + SubscriberSlot.attached, 1);
+  segment.setU32(free + SubscriberSlot.attached, Attached.yes);
   segment.setU32(free + SubscriberSlot.waiting, 0);
   segment.setU32(free + SubscriberSlot.state, SlotState.joining);
   return free;

@@ -10,7 +10,13 @@
  */
 import { CorruptSegmentError } from "../errors.ts";
 import type { GoneReason } from "../errors.ts";
-import { LagPolicy, PublisherLayout, SlotState, SubscriberSlot } from "../memory/layout.ts";
+import {
+  Attached,
+  LagPolicy,
+  PublisherLayout,
+  SlotState,
+  SubscriberSlot,
+} from "../memory/layout.ts";
 import { readNodeId, writeNodeId } from "../memory/names.ts";
 import type { Segment } from "../memory/segment.ts";
 import type { CutReason } from "../ring/broadcast_producer.ts";
@@ -113,7 +119,7 @@ export class Roster {
       const state = this.#stateOf(index);
       const entry = this.#entries[index];
       if (entry !== undefined && (state === SlotState.free || state === SlotState.joining)) {
-        this.#remove(entry, "closed");
+        this.#remove(entry, this.#whyFree(entry.slot));
       }
       if (state === SlotState.joining) this.#admit(index);
     }
@@ -152,6 +158,13 @@ export class Roster {
 
   #stateOf(index: number): number {
     return this.#segment.u32(slotAt(index) + SubscriberSlot.state);
+  }
+
+  /** Why a subscriber gave its slot back. */
+  #whyFree(slot: number): TopicGoneReason {
+    const { words } = this.#segment;
+    const attached = Atomics.load(words, (slot + SubscriberSlot.attached) >> 2);
+    return attached === Attached.lagged ? "lagged" : "closed";
   }
 
   #ring({ peer, party }: Entry): void {
@@ -211,7 +224,7 @@ export class Roster {
     const at = (entry.slot + SubscriberSlot.state) >> 2;
     const own = entry.isCut ? SlotState.cut : SlotState.open;
     const before = Atomics.compareExchange(words, at, own, SlotState.free);
-    this.#remove(entry, before === own ? "died" : "closed");
+    this.#remove(entry, before === own ? "died" : this.#whyFree(entry.slot));
     if (before !== own) this.look();
   }
 

@@ -306,8 +306,7 @@ export class Subscriber<T = unknown> implements AsyncDisposable, AsyncIterable<T
   async receive(options?: WaitOptions): Promise<T> {
     this.#checkReceive();
     const timeout = checkTimeout(options?.timeout, this.#timeout);
-    const limits = { timeout, signal: options?.signal };
-    return (await this.#line.wait(this.#attempt, this.#what(), limits)).value;
+    return (await this.#wait(timeout, options?.signal)).value;
   }
 
   /** The next message, or `undefined` if there is none now. Throws what {@linkcode Subscriber.receive} does. */
@@ -324,7 +323,12 @@ export class Subscriber<T = unknown> implements AsyncDisposable, AsyncIterable<T
   receiveSync(options?: { timeout?: number }): T {
     this.#checkReceive();
     const timeout = checkTimeout(options?.timeout, this.#timeout);
-    return this.#line.waitSync(this.#attempt, this.#what(), timeout).value;
+    const attempt = (): Received<T> | undefined => {
+      const received = this.#take();
+      if (received === undefined) this.#checkOpen();
+      return received;
+    };
+    return this.#line.waitSync(attempt, this.#what(), timeout).value;
   }
 
   /**
@@ -341,15 +345,21 @@ export class Subscriber<T = unknown> implements AsyncDisposable, AsyncIterable<T
     }
     if (this.#closed) return { done: true, value: undefined };
     this.#checkReceive();
-    const limits = { timeout: this.#timeout };
     try {
       const received = this.#line.length === 0 ? this.#take() : undefined;
-      const { value } = received ?? await this.#line.wait(this.#attempt, this.#what(), limits);
+      const { value } = received ?? await this.#wait(this.#timeout);
       return { done: false, value };
     } catch (error) {
       if (error instanceof ClosedError && this.#closed) return { done: true, value: undefined };
       throw error;
     }
+  }
+
+  #wait(timeout: number, signal?: AbortSignal): Promise<Received<T>> {
+    const waiting = this.#line.wait(this.#attempt, this.#what(), { timeout, signal });
+    // Looking for a message may have called `onDisconnect`, and that may have closed us.
+    if (this.#closed) this.#line.fail(this.#closedError());
+    return waiting;
   }
 
   /** Keeps the process alive until the subscriber is closed. */
@@ -396,7 +406,7 @@ export class Subscriber<T = unknown> implements AsyncDisposable, AsyncIterable<T
     }
     directory.prune(this.#parts);
     reactor.remove(this.#index);
-    const error = new ClosedError(`subscriber of topic "${this.name}"`);
+    const error = this.#closedError();
     this.#line.fail(error);
     this.#gate.fail(error);
     this.#presence.close();
@@ -404,7 +414,11 @@ export class Subscriber<T = unknown> implements AsyncDisposable, AsyncIterable<T
   }
 
   #checkOpen(): void {
-    if (this.#closed) throw new ClosedError(`subscriber of topic "${this.name}"`);
+    if (this.#closed) throw this.#closedError();
+  }
+
+  #closedError(): ClosedError {
+    return new ClosedError(`subscriber of topic "${this.name}"`);
   }
 
   #checkReceive(): void {

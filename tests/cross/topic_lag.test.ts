@@ -444,4 +444,38 @@ test("after close everything says that it is closed", async () => {
   for await (const _ of subscriber) assert.fail("nothing comes any more");
 });
 
+test("a subscriber that its own onDisconnect closes ends every kind of wait", async () => {
+  for (const how of ["loop", "receive", "receiveSync", "tryReceive"] as const) {
+    for (const isEarly of [true, false]) {
+      const name = uniqueName();
+      const publisher = await Publisher.open<number>(name, { capacity: 4096 });
+      const subscriber: Subscriber<number> = await Subscriber.open<number>(name, {
+        onDisconnect: () => void subscriber.close(),
+      });
+      await subscriber.ready();
+      await publisher.publish(1);
+      assert.equal(await subscriber.receive(), 1);
+      if (isEarly) await publisher.close();
+      const later = isEarly ? undefined : setTimeout(() => publisher.close(), 5);
+      switch (how) {
+        case "loop":
+          for await (const _ of subscriber) assert.fail("nothing comes");
+          break;
+        case "receive":
+          await assert.rejects(subscriber.receive(), ClosedError);
+          break;
+        case "receiveSync":
+          if (!isEarly) await publisher.close(); // nobody could while the thread is blocked
+          assert.throws(() => subscriber.receiveSync({ timeout: 20_000 }), ClosedError);
+          break;
+        default:
+          await until(() => subscriber.isClosed || subscriber.tryReceive() === undefined);
+      }
+      clearTimeout(later);
+      await publisher.close();
+      await subscriber.close();
+    }
+  }
+});
+
 peersEnd();
