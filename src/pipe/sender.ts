@@ -87,8 +87,8 @@ export class Sender<T = unknown, V = never> implements AsyncDisposable {
   ): Promise<Sender<T, V>>;
   /** The same with any other codec. */
   static open<T = unknown>(name: string, options?: SenderOptions<T>): Promise<Sender<T>>;
-  // deno-lint-ignore require-await -- errors of arguments are rejections too
-  static async open<T>(name: string, options: SenderOptions<T> = {}): Promise<Sender<T>> {
+  // deno-lint-ignore require-await no-explicit-any -- errors of arguments are rejections too
+  static async open(name: string, options: SenderOptions<any> = {}): Promise<any> {
     const shape = shapeOf(options, options.codec ?? messagePack);
     return PipeEnd.open(name, "sender", options, shape, (end) => new Sender(end));
   }

@@ -115,7 +115,10 @@ const wrong: [Field, unknown, RegExp][] = [
 
 test("what doesn't fit is refused: field, value and limit", () => {
   for (const [field, value, message] of wrong) {
-    const Wrong = struct({ x: u8, value: field }) as StructCodec<unknown, Record<string, unknown>>;
+    const Wrong: StructCodec<unknown, Record<string, unknown>> = struct({
+      x: u8,
+      value: field,
+    }) as never;
     assert.throws(
       () => Wrong.encode({ x: 1, value }),
       (error) =>

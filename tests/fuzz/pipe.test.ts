@@ -51,10 +51,11 @@ test("a pipe's ends", () =>
       onConnect() {},
       onDisconnect() {},
     };
-    const sender = await Sender.open("pipe", options as { codec: typeof Reading });
+    type Options = { codec: typeof Reading };
+    const sender = await Sender.open("pipe", options as Options);
     const handles = random.below(3);
     const receiver = await Receiver.open("pipe", {
-      ...(options as { codec: typeof Reading }),
+      ...(options as Options),
       ...(handles === 1 ? { onMessage() {}, acknowledge: random.below(2) === 0 } : {}),
       ...(handles === 2 && fixed ? { onRead: (view, count) => void view.at(count - 1).get() } : {}),
     });
@@ -100,7 +101,7 @@ test("a pipe's ends", () =>
     await turns(2);
     // What says that it holds messages stays, and can be opened, or is refused, and removed.
     await ours(async () => {
-      await using again = await Receiver.open("pipe", options as { codec: typeof Reading });
+      await using again = await Receiver.open("pipe", options as Options);
       await ours(() => again.tryReceiveMany());
     });
     await Receiver.remove("pipe", options);

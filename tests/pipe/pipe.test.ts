@@ -23,6 +23,7 @@ import {
   TimeoutError,
   u32,
 } from "../../mod.ts";
+import type { Handlers } from "../../mod.ts";
 import { assertEmpty, errorOf } from "../support/api.ts";
 import { Scratch } from "../support/scratch.ts";
 import { until, within } from "../support/watchdog.ts";
@@ -301,15 +302,13 @@ for (const handler of ["onMessage", "onMessages", "onRead"] as const) {
       {
         const options = { codec: Reading, capacity: 8, directory: scratch.path };
         await using sender = await Sender.open("pipe", options);
-        await using receiver = await Receiver.open("pipe", {
-          ...options,
-          acknowledge,
-          ...(handler === "onMessage"
-            ? { onMessage: ({ id }) => take([id]) }
-            : handler === "onMessages"
-            ? { onMessages: (all) => take(all.map(({ id }) => id)) }
-            : { onRead: (view, count) => void take(range(0, count).map((i) => view.at(i).id)) }),
-        });
+        const handlers: Handlers<ReturnType<typeof reading>, ReturnType<typeof Reading.view>> = {
+          onMessage: ({ id }) => take([id]),
+          onMessages: (all) => take(all.map(({ id }) => id)),
+          onRead: (view, count) => void take(range(0, count).map((i) => view.at(i).id)),
+        };
+        const all = { ...options, acknowledge, [handler]: handlers[handler] };
+        await using receiver = await Receiver.open("pipe", all);
         assert.throws(() => receiver.tryReceive(), /has a handler/);
         await assert.rejects(receiver.receive(), ArgumentError);
         for (let id = 0; id < 50; id++) await sender.send(reading(id));
@@ -345,7 +344,7 @@ test("a handler that fails has had its message; what can't be decoded is left ou
       onMessage(value) {
         seen.push(value);
         if (value === 1) throw new Error("no 1");
-        if (value === 2) return Promise.reject(new Error("no 2"));
+        return value === 2 ? Promise.reject(new Error("no 2")) : undefined;
       },
       onError: (error) => errors.push((error as Error).message),
     });
