@@ -5,7 +5,8 @@
  */
 import type { Codec } from "../codec/codec.ts";
 import { messagePack } from "../codec/messagepack.ts";
-import { StructCodec, ViewCursor } from "../codec/struct.ts";
+import { StructCodec } from "../codec/struct.ts";
+import type { ViewCursor } from "../codec/struct.ts";
 import type { TypedCodec } from "../codec/typed_codec.ts";
 import { checkTimeout } from "../connection/options.ts";
 import type { WaitOptions } from "../connection/options.ts";

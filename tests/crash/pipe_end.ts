@@ -27,13 +27,14 @@ async function send(random: Random, sender: Sender<ReturnType<typeof numbered>>)
   const values = Array.from({ length: 1 + random.below(BATCH) }, (_, i) => numbered(position + i));
   switch (random.below(4)) {
     case 0:
-      return sender.send(values[0]!, { timeout: 5 });
+      return await sender.send(values[0]!, { timeout: 5 });
     case 1:
-      return sender.sendMany(values, { timeout: 5 });
+      return await sender.sendMany(values, { timeout: 5 });
     case 2:
-      return void sender.trySendMany(values);
+      sender.trySendMany(values);
+      return;
     default:
-      return sender.sendSync(values[0]!, { timeout: 5 });
+      sender.sendSync(values[0]!, { timeout: 5 });
   }
 }
 

@@ -81,9 +81,9 @@ for (const how of ["closed", "killed"] as const) {
     if (how === "closed") await another.end();
     else another.kill("SIGKILL");
     await another.ended;
-    await using receiver = await Receiver.open(t.name, { codec: Numbered });
-    while (next < sender.position) assert.equal(receiver.tryReceive()?.id, next++);
-    assert.equal(receiver.tryReceive(), undefined);
+    await using last = await Receiver.open(t.name, { codec: Numbered });
+    while (next < sender.position) assert.equal(last.tryReceive()?.id, next++);
+    assert.equal(last.tryReceive(), undefined);
   });
 
   crossTest(`what is queued waits while nobody is there, ${how}`, async (t) => {
