@@ -435,6 +435,30 @@ crossTest("streams that nobody holds any longer are stopped", async (t) => {
   }, `${t.name}-back`);
 });
 
+crossTest("a read that waits keeps a process alive, an idle stream doesn't", async (t) => {
+  const stalled = () => new ReadableStream({ start() {} });
+  const server = await serve(t.name, { stall: stalled, take: (stream: unknown) => void stream });
+  const idle = t.start();
+  await idle.run(async ({ ipc, kept }, name: string) => {
+    const client = await ipc.connect<Pick<StreamApi, "stall"> & { take(s: unknown): void }>(name);
+    kept.stream = await client.remote.stall();
+    await client.remote.take(new ReadableStream({ start() {} }));
+  }, t.name);
+  idle.leave();
+  assert.deepEqual(await idle.ended, { code: 0, signal: null });
+  const reading = t.start();
+  await reading.run(async ({ ipc }, name: string) => {
+    const client = await ipc.connect<Pick<StreamApi, "stall">>(name, { reconnect: false });
+    const reader = (await client.remote.stall()).getReader();
+    reader.read().catch(() => {});
+  }, t.name);
+  reading.leave();
+  const early = await Promise.race([sleep(200), reading.ended]);
+  assert.equal(early, undefined, "it ended");
+  await server.close();
+  assert.deepEqual(await reading.ended, { code: 0, signal: null });
+});
+
 crossTest("blocking calls: a stream as result, none as argument", async (t) => {
   await using client = await open(t);
   const iterator = client.sync.count(3);
