@@ -16,5 +16,6 @@ export const questions: Record<string, () => Promise<Question>> = {
   "topic": async () => (await import("./topic.ts")).question,
   "idle-connections": async () => (await import("./idle_connections.ts")).question,
   "load": async () => (await import("./load.ts")).question,
+  "queue": async () => (await import("./queue.ts")).question,
   "idle-cpu": async () => (await import("./idle_cpu.ts")).question,
 };

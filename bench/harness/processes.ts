@@ -54,6 +54,11 @@ export class Child implements AsyncDisposable {
     return this.#output.slice(0, this.#output.indexOf("\n"));
   }
 
+  /** Ends it at once. */
+  kill(): void {
+    this.#process.kill("SIGKILL");
+  }
+
   /** Lets it end by itself, which closing its standard input asks for. */
   async [Symbol.asyncDispose](): Promise<void> {
     this.#process.stdin.end();
