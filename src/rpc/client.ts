@@ -34,7 +34,9 @@ import type { ClientOptions } from "./client_core.ts";
 export class RpcClient extends BaseClient {
   readonly #link: Link;
   readonly #streams: WeakMap<Connection, ConnectionByteStreams>;
-  readonly #maxMessageBytes: number;
+  readonly #join: (
+    answer: Uint8Array | IncomingStream | undefined,
+  ) => Promise<Uint8Array> | Uint8Array | undefined;
 
   private constructor(
     name: string,
@@ -45,7 +47,8 @@ export class RpcClient extends BaseClient {
     super(name, core);
     this.#link = core.link;
     this.#streams = streams;
-    this.#maxMessageBytes = maxMessageBytes;
+    this.#join = (answer) =>
+      answer instanceof IncomingStream ? join(answer, maxMessageBytes) : answer;
   }
 
   /**
@@ -79,12 +82,11 @@ export class RpcClient extends BaseClient {
    * @throws {PeerGoneError} The server died or closed.
    * @throws {MessageTooLargeError} The answer has more than `maxMessageBytes`.
    */
-  async request(
+  request(
     payload?: Uint8Array | BytesSource,
     options?: WaitOptions,
   ): Promise<Uint8Array | undefined> {
-    const answer = await this.#request(payload, options);
-    return answer instanceof IncomingStream ? join(answer, this.#maxMessageBytes) : answer;
+    return this.#request(payload, options).then(this.#join);
   }
 
   /**
@@ -110,16 +112,18 @@ export class RpcClient extends BaseClient {
     return answer instanceof IncomingStream ? answer.stream : streamOf(answer);
   }
 
-  async #request(
+  #request(
     payload: Uint8Array | BytesSource | undefined,
     options: WaitOptions | undefined,
   ): Promise<Uint8Array | IncomingStream | undefined> {
-    const answer: Uint8Array | IncomingStream | undefined = isBytesSource(payload)
-      ? await this.#link.requestOn((...on) => this.#sendStream(payload, ...on), options)
-      : await this.#link.request(zero, payload, options);
+    const answer: Promise<Uint8Array | IncomingStream | undefined> = isBytesSource(payload)
+      ? this.#link.requestOn((...on) => this.#sendStream(payload, ...on), options)
+      : this.#link.request(zero, payload, options);
     const signal = options?.signal;
-    if (answer instanceof IncomingStream && signal !== undefined) bindSignal([answer.end], signal);
-    return answer;
+    return signal === undefined ? answer : answer.then((given) => {
+      if (given instanceof IncomingStream) bindSignal([given.end], signal);
+      return given;
+    });
   }
 
   async #sendStream(

@@ -21,7 +21,7 @@ export interface ServeOptions extends ServerOptions {
 /**
  * Serves an object: its methods, and those of the objects in it, can be called by
  * any number of clients of this machine's user. Methods may be asynchronous, take
- * functions as arguments and return them; see {@linkcode currentCall} for the
+ * functions and streams as arguments and return them; see {@linkcode currentCall} for the
  * call's signal and deadline.
  *
  * @throws {NameTakenError} A living server has the name.
