@@ -30,21 +30,20 @@ const targets = [_]Target{
 
 const common = [_][]const u8{ "common/bell.c", "common/misc.c" };
 const posix = [_][]const u8{
-    "posix/clock.c",   "posix/directory.c", "posix/error.c",
-    "posix/lease.c",   "posix/pipe.c",      "posix/reserve.c",
-    "posix/segment.c", "posix/semaphore.c", "posix/watcher.c",
+    "posix/acquirer.c", "posix/clock.c",   "posix/directory.c", "posix/error.c",     "posix/lease.c",
+    "posix/pipe.c",     "posix/reserve.c", "posix/segment.c",   "posix/semaphore.c", "posix/watcher.c",
 };
 const linux = [_][]const u8{ "linux/deaths.c", "linux/system.c", "linux/wait.c" };
 const darwin = [_][]const u8{ "darwin/system.c", "darwin/wait.c", "posix/ticks.c" };
 const freebsd = [_][]const u8{ "freebsd/system.c", "freebsd/wait.c", "posix/ticks.c" };
 const windows = [_][]const u8{
-    "windows/directory.c", "windows/doorbell.c",  "windows/error.c",   "windows/lease.c",
-    "windows/segment.c",   "windows/semaphore.c", "windows/system.c",  "windows/watcher.c",
+    "windows/acquirer.c", "windows/directory.c", "windows/doorbell.c", "windows/error.c",   "windows/lease.c",
+    "windows/segment.c",  "windows/semaphore.c", "windows/system.c",   "windows/watcher.c",
 };
 
 const flags = [_][]const u8{
-    "-std=c11",     "-Wall",    "-Wextra",              "-Wpedantic", "-Wconversion",
-    "-Wshadow",     "-Werror",  "-fvisibility=hidden",  "-fPIC",      "-ffunction-sections",
+    "-std=c11",        "-Wall",   "-Wextra",             "-Wpedantic", "-Wconversion",
+    "-Wshadow",        "-Werror", "-fvisibility=hidden", "-fPIC",      "-ffunction-sections",
     "-fdata-sections",
 };
 

@@ -57,6 +57,8 @@ export { Mutex, MutexGuard } from "./src/sync/mutex.ts";
 export { ReadGuard, RwLock, WriteGuard } from "./src/sync/rwlock.ts";
 export { Event } from "./src/sync/event.ts";
 export type { EventOptions } from "./src/sync/event.ts";
+export { Semaphore } from "./src/sync/semaphore.ts";
+export type { SemaphoreOptions } from "./src/sync/semaphore.ts";
 export type { LockOptions, SyncWaitOptions } from "./src/sync/lobby.ts";
 export { Queue } from "./src/queue/queue.ts";
 export type { QueueOptions } from "./src/queue/queue.ts";

@@ -251,6 +251,31 @@ CW_API int32_t cw_semaphore_close(cw_semaphore *semaphore);
 /* Takes the name away (Windows: does nothing, names go with their last user). */
 CW_API int32_t cw_semaphore_unlink(const char *name);
 
+/* An acquirer: takes counts of a semaphore for an event loop, which another
+ * program's post can't wake. While counts are wanted, one thread waits for the
+ * semaphore; for each that it takes it adds 1 to the word `taken` and rings the
+ * node, as a peer would. Without a wish there is no thread (it ends within
+ * CW_ACQUIRER_TURN_US, and posts what it still gets).
+ *
+ * `segment` is the node's; `bits` are three pairs of an offset and a mask to be
+ * set there, in this order, before the bell is rung. `semaphore` may be closed
+ * while an acquirer uses it. Writes the acquirer's address to out[0], that of
+ * the word `taken` to out[1].
+ *
+ * An acquirer belongs to the thread that started it, and ends with it. */
+typedef struct cw_acquirer cw_acquirer;
+
+#define CW_ACQUIRER_TURN_US 500000u
+CW_API int32_t cw_acquirer_open(cw_semaphore *semaphore, const cw_segment *segment,
+                                uint32_t bell_offset, uint32_t block_offset, const uint32_t *bits,
+                                uint64_t *out);
+/* From now on so many are wanted in all, since it was opened: the thread takes
+ * while `taken` is behind. Counts wrap. CW_ELIMIT: no thread could be started. */
+CW_API int32_t cw_acquirer_want(cw_acquirer *acquirer, uint32_t total);
+/* Ends it: nothing is rung any more, and what was taken beyond `used` is posted
+ * back, also what the thread gets while it ends. */
+CW_API int32_t cw_acquirer_close(cw_acquirer *acquirer, uint32_t used);
+
 /* ------------------------------------------------------------------- other */
 
 /* Monotonic nanoseconds, one clock for all processes of the machine. */

@@ -33,17 +33,17 @@ void cw_bell_attend(cw_bell *bell) {
   atomic_store(&bell->ended, 1);
 }
 
-static void ring(cw_bell *bell) {
-  cw_word *word = cw_word_at(bell->base, bell->bell);
+void cw_bell_ring(void *base, uint32_t bell, uint32_t block) {
+  cw_word *word = cw_word_at(base, bell);
   for (;;) {
     uint32_t seen = atomic_load(word);
     if (seen == CW_PARKED) {
       if (!atomic_compare_exchange_strong(word, &seen, CW_RUNG)) continue;
-      cw_wake(bell->base, bell->bell);
+      cw_wake(base, bell);
     } else if (seen == CW_BLOCKED) {
       if (!atomic_compare_exchange_strong(word, &seen, CW_AWAKE)) continue;
-      atomic_fetch_add(cw_word_at(bell->base, bell->block), 1);
-      cw_wake(bell->base, bell->block);
+      atomic_fetch_add(cw_word_at(base, block), 1);
+      cw_wake(base, block);
     }
     return;
   }
@@ -51,7 +51,7 @@ static void ring(cw_bell *bell) {
 
 void cw_bell_hint(cw_bell *bell) {
   atomic_fetch_add(cw_word_at(bell->base, bell->deaths), 1);
-  ring(bell);
+  cw_bell_ring(bell->base, bell->bell, bell->block);
   /* Who died may have been ringing: the word claimed, the sleeper not yet woken,
    * and no other ringer would do it for him. */
   atomic_fetch_add(cw_word_at(bell->base, bell->block), 1);

@@ -17,6 +17,9 @@ typedef struct cw_bell {
 /* The bell thread's life: calls back for every ring until the bell is closed. */
 void cw_bell_attend(cw_bell *bell);
 
+/* Rings the node at `base`, whose words are at these offsets, as any ringer does. */
+void cw_bell_ring(void *base, uint32_t bell, uint32_t block);
+
 /* Tells the owner that somebody may have died. */
 void cw_bell_hint(cw_bell *bell);
 

@@ -12,14 +12,24 @@
 #include <fcntl.h>
 #include <semaphore.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
 #define NAME_LIMIT 250u
 #define NAME_SPACE (NAME_LIMIT + 2)
 
+struct cw_semaphore {
+  sem_t *sem;
+  cw_word users; /* who opened it, and an acquirer */
+};
+
 static sem_t *sem_of(cw_semaphore *semaphore) {
-  return (sem_t *)(void *)semaphore;
+  return semaphore->sem;
+}
+
+void cw_semaphore_share(cw_semaphore *semaphore) {
+  atomic_fetch_add(&semaphore->users, 1);
 }
 
 #if defined(__APPLE__)
@@ -86,7 +96,13 @@ int32_t cw_semaphore_open(const char *name, uint32_t flags, uint32_t initial, ui
   int how = (create ? O_CREAT : 0) | (exclusive ? O_EXCL : 0);
   sem_t *sem = create ? sem_open(full, how, 0600, initial) : sem_open(full, 0);
   if (sem == SEM_FAILED) return cw_fail_errno(errno);
-  out[0] = (uint64_t)(uintptr_t)sem;
+  cw_semaphore *semaphore = malloc(sizeof *semaphore);
+  if (!semaphore) {
+    sem_close(sem);
+    return cw_fail_errno(ENOMEM);
+  }
+  *semaphore = (cw_semaphore){.sem = sem, .users = 1};
+  out[0] = (uint64_t)(uintptr_t)semaphore;
   return CW_OK;
 }
 
@@ -107,7 +123,10 @@ int32_t cw_semaphore_wait(cw_semaphore *semaphore, uint32_t timeout_us) {
 }
 
 int32_t cw_semaphore_close(cw_semaphore *semaphore) {
-  return sem_close(sem_of(semaphore)) == 0 ? CW_OK : cw_fail_errno(errno);
+  if (atomic_fetch_sub(&semaphore->users, 1) > 1) return CW_OK;
+  int result = sem_close(sem_of(semaphore));
+  free(semaphore);
+  return result == 0 ? CW_OK : cw_fail_errno(errno);
 }
 
 int32_t cw_semaphore_unlink(const char *name) {

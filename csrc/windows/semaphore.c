@@ -5,6 +5,7 @@
 #include "shared.h"
 
 #include <limits.h>
+#include <stdlib.h>
 #include <string.h>
 
 #define NAME_LIMIT 250 /* as on other systems */
@@ -19,8 +20,17 @@ static int32_t write_name(const char *name, WCHAR *out) {
   return done ? CW_OK : cw_fail(CW_EARGUMENT, (int32_t)GetLastError());
 }
 
+struct cw_semaphore {
+  HANDLE handle;
+  cw_word users; /* who opened it, and an acquirer */
+};
+
 static HANDLE handle_of(cw_semaphore *semaphore) {
-  return (HANDLE)semaphore;
+  return semaphore->handle;
+}
+
+void cw_semaphore_share(cw_semaphore *semaphore) {
+  atomic_fetch_add(&semaphore->users, 1);
 }
 
 int32_t cw_semaphore_open(const char *name, uint32_t flags, uint32_t initial, uint64_t *out) {
@@ -31,14 +41,20 @@ int32_t cw_semaphore_open(const char *name, uint32_t flags, uint32_t initial, ui
   if (status < 0) return status;
   if (flags > 3 || (exclusive && !create) || initial > LONG_MAX) return cw_fail(CW_EARGUMENT, 0);
   SetLastError(ERROR_SUCCESS);
-  HANDLE semaphore = create ? CreateSemaphoreW(NULL, (LONG)initial, LONG_MAX, full)
-                            : OpenSemaphoreW(SEMAPHORE_MODIFY_STATE | SYNCHRONIZE, FALSE, full);
+  HANDLE handle = create ? CreateSemaphoreW(NULL, (LONG)initial, LONG_MAX, full)
+                         : OpenSemaphoreW(SEMAPHORE_MODIFY_STATE | SYNCHRONIZE, FALSE, full);
   DWORD number = GetLastError();
-  if (!semaphore) return cw_fail_windows(number);
+  if (!handle) return cw_fail_windows(number);
   if (exclusive && number == ERROR_ALREADY_EXISTS) {
-    CloseHandle(semaphore);
+    CloseHandle(handle);
     return cw_fail_windows(number);
   }
+  cw_semaphore *semaphore = malloc(sizeof *semaphore);
+  if (!semaphore) {
+    CloseHandle(handle);
+    return cw_fail_windows(ERROR_NOT_ENOUGH_MEMORY);
+  }
+  *semaphore = (cw_semaphore){.handle = handle, .users = 1};
   out[0] = (uint64_t)(uintptr_t)semaphore;
   return CW_OK;
 }
@@ -56,7 +72,11 @@ int32_t cw_semaphore_wait(cw_semaphore *semaphore, uint32_t timeout_us) {
 }
 
 int32_t cw_semaphore_close(cw_semaphore *semaphore) {
-  return CloseHandle(handle_of(semaphore)) ? CW_OK : cw_fail_windows(GetLastError());
+  if (atomic_fetch_sub(&semaphore->users, 1) > 1) return CW_OK;
+  BOOL closed = CloseHandle(handle_of(semaphore));
+  DWORD number = closed ? ERROR_SUCCESS : GetLastError();
+  free(semaphore);
+  return closed ? CW_OK : cw_fail_windows(number);
 }
 
 int32_t cw_semaphore_unlink(const char *name) {

@@ -75,6 +75,21 @@ export interface Shim {
     out: BigUint64Array,
   ): number;
   cw_watcher_stop(watcher: Address): number;
+  cw_semaphore_open(name: Uint8Array, flags: number, initial: number, out: BigUint64Array): number;
+  cw_semaphore_post(semaphore: Address): number;
+  cw_semaphore_wait(semaphore: Address, timeoutMicros: number): number;
+  cw_semaphore_close(semaphore: Address): number;
+  cw_semaphore_unlink(name: Uint8Array): number;
+  cw_acquirer_open(
+    semaphore: Address,
+    segment: BigUint64Array,
+    bellOffset: number,
+    blockOffset: number,
+    bits: Uint8Array,
+    out: BigUint64Array,
+  ): number;
+  cw_acquirer_want(acquirer: Address, total: number): number;
+  cw_acquirer_close(acquirer: Address, used: number): number;
   cw_random(out: Uint8Array, length: number): number;
   cw_pipe_open(out: Int32Array): number;
   cw_descriptor_close(descriptor: number): number;
@@ -152,6 +167,14 @@ export const SYMBOLS: Readonly<Record<keyof Shim, string>> = {
   cw_wake: "au",
   cw_watcher_start: "puuupaaip",
   cw_watcher_stop: "a",
+  cw_semaphore_open: "puup",
+  cw_semaphore_post: "a",
+  cw_semaphore_wait: "au",
+  cw_semaphore_close: "a",
+  cw_semaphore_unlink: "p",
+  cw_acquirer_open: "apuupp",
+  cw_acquirer_want: "au",
+  cw_acquirer_close: "au",
   cw_random: "pu",
   cw_pipe_open: "p",
   cw_descriptor_close: "i",

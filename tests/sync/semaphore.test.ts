@@ -1,0 +1,146 @@
+import assert from "node:assert/strict";
+import { spawnSync } from "node:child_process";
+import process from "node:process";
+import { test } from "node:test";
+import { ArgumentError, ClosedError, Semaphore, TimeoutError } from "../../mod.ts";
+import { run } from "../support/process.ts";
+import { Scratch } from "../support/scratch.ts";
+import { until, within } from "../support/watchdog.ts";
+
+let count = 0;
+
+async function withSemaphore(
+  initial: number,
+  task: (semaphore: Semaphore, other: Semaphore) => Promise<void>,
+): Promise<void> {
+  using scratch = new Scratch();
+  const name = `causeway-test-${process.pid}-${++count}`;
+  const directory = scratch.path;
+  try {
+    using semaphore = await Semaphore.open(name, { initial, directory });
+    using other = await Semaphore.open(name, { initial: 99, directory });
+    await within(50_000, "the test", task(semaphore, other));
+  } finally {
+    assert.equal(await Semaphore.remove(name), true);
+    assert.equal(await Semaphore.remove(name), false);
+  }
+}
+
+/** How many there are; they are taken. */
+function drain(semaphore: Semaphore): number {
+  let count = 0;
+  while (semaphore.tryAcquire()) count++;
+  return count;
+}
+
+test("it counts", () =>
+  withSemaphore(2, async (one, two) => {
+    assert.equal(one.tryAcquire(), true);
+    two.acquireSync();
+    assert.equal(one.tryAcquire(), false);
+    assert.throws(() => one.acquireSync({ timeout: 5 }), TimeoutError);
+    assert.throws(() => one.acquireSync({ timeout: 0 }), TimeoutError);
+    await assert.rejects(one.acquire({ timeout: 5 }), TimeoutError);
+    await assert.rejects(one.acquire({ timeout: 0 }), TimeoutError);
+    one.release(3);
+    await two.acquire();
+    await two.acquire({ timeout: 100 });
+    assert.equal(drain(one), 1);
+  }));
+
+test("a release wakes one that awaits", () =>
+  withSemaphore(0, async (one, two) => {
+    let got = 0;
+    const waits = Array.from({ length: 5 }, () => two.acquire().then(() => got++));
+    for (let i = 1; i <= 5; i++) {
+      one.release();
+      await until("one has it", () => got >= i);
+      assert.equal(got, i);
+    }
+    await Promise.all(waits);
+    assert.equal(drain(one), 0);
+    const many = Array.from({ length: 50 }, () => two.acquire());
+    one.release(50);
+    await Promise.all(many);
+  }));
+
+test("what nobody wants any more is posted back", () =>
+  withSemaphore(0, async (one, two) => {
+    for (let i = 0; i < 20; i++) {
+      const stop = new AbortController();
+      const waiting = two.acquire({ signal: stop.signal }).then(() => 1, () => 0);
+      await new Promise((resolve) => setTimeout(resolve, i % 3));
+      one.release();
+      stop.abort();
+      const got = await waiting;
+      await until("it is back", () => got === 1 || one.tryAcquire());
+    }
+    await new Promise((resolve) => setTimeout(resolve, 20));
+    assert.equal(drain(one), 0);
+  }));
+
+test("closing gives back, and ends waits", () =>
+  withSemaphore(0, async (one, two) => {
+    const waits = [two.acquire(), two.acquire()].map((wait) => wait.then(() => 1, (e) => e));
+    await new Promise((resolve) => setTimeout(resolve, 10));
+    one.release(2);
+    two.close();
+    const got = await Promise.all(waits);
+    const used = got.filter((result) => result === 1).length;
+    for (const result of got) assert.ok(result === 1 || result instanceof ClosedError);
+    let left = 0;
+    await until("the rest is back", () => (left += drain(one)) === 2 - used);
+    await assert.rejects(two.acquire(), ClosedError);
+    for (const call of [() => two.tryAcquire(), () => two.acquireSync(), () => two.release()]) {
+      assert.throws(call, ClosedError);
+    }
+  }));
+
+test("what is out of range is refused", async () => {
+  const names = ["", "a/b", "a\\b", "a\0", "x".repeat(251)];
+  for (const name of names) await assert.rejects(Semaphore.open(name), ArgumentError);
+  for (const initial of [-1, 1.5, 2 ** 31]) {
+    await assert.rejects(Semaphore.open("causeway-no", { initial }), ArgumentError);
+  }
+  await withSemaphore(0, async (one) => {
+    for (const count of [0, -1, 1.5, 2 ** 31]) {
+      assert.throws(() => one.release(count), ArgumentError);
+    }
+    await assert.rejects(one.acquire({ timeout: -1 }), ArgumentError);
+  });
+});
+
+const python = spawnSync("python3", ["-c", "import ctypes"]).status === 0;
+
+const PROGRAM = `
+import ctypes, sys
+libc = ctypes.CDLL(None, use_errno=True)
+libc.sem_open.restype = ctypes.c_void_p
+semaphore = libc.sem_open(sys.argv[1].encode(), 0)
+assert semaphore, ctypes.get_errno()
+semaphore = ctypes.c_void_p(semaphore)
+for _ in range(int(sys.argv[2])):
+    assert libc.sem_post(semaphore) == 0
+for _ in range(int(sys.argv[3])):
+    assert libc.sem_wait(semaphore) == 0
+print("done")
+`;
+
+test(
+  "a Python program posts it and waits for it",
+  { skip: python ? false : "there is no python3 with ctypes" },
+  () =>
+    withSemaphore(0, async (one) => {
+      const name = `/${one.name}`;
+      const waits = [one.acquire(), one.acquire(), one.acquire()];
+      const posting = await run(["python3", "-c", PROGRAM, name, "4", "0"]);
+      assert.equal(posting.stdout, "done\n", posting.stderr);
+      await Promise.all(waits);
+      one.acquireSync({ timeout: 10_000 });
+      assert.equal(one.tryAcquire(), false);
+      const waiting = run(["python3", "-c", PROGRAM, name, "0", "2"]);
+      one.release(2);
+      assert.equal((await waiting).stdout, "done\n");
+      assert.equal(one.tryAcquire(), false);
+    }),
+);
