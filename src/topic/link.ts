@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { CodecMismatchError, ConnectionLimitError, CorruptSegmentError } from "../errors.ts";
+import { CodecMismatchError, ConnectionLimitError } from "../errors.ts";
 import { codecId, codecName } from "../connection/handshake.ts";
 import {
   Attached,
@@ -264,10 +264,4 @@ function isOurs(segment: Segment, slot: number, { node, source, count }: Party):
   return segment.u32(slot + SubscriberSlot.count) === count &&
     segment.u32(slot + SubscriberSlot.source) === source &&
     readNodeId(segment.bytes, slot + SubscriberSlot.node) === node;
-}
-
-/** Is it an error that one publisher causes, and that leaves the others alone? */
-export function isOfOnePublisher(error: unknown): boolean {
-  return error instanceof CorruptSegmentError || error instanceof CodecMismatchError ||
-    error instanceof ConnectionLimitError;
 }

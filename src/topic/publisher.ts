@@ -6,11 +6,12 @@
 import { checkCodec } from "../codec/codec.ts";
 import type { Codec } from "../codec/codec.ts";
 import { messagePack } from "../codec/messagepack.ts";
-import { checkCapacity } from "../connection/handshake.ts";
+import { checkCapacity, codecId } from "../connection/handshake.ts";
 import { checkOptions, checkTimeout, errorSink, peerErrorSink } from "../connection/options.ts";
 import type { WaitOptions } from "../connection/options.ts";
 import { ArgumentError, ClosedError, DeadlockError, MessageTooLargeError } from "../errors.ts";
 import {
+  Header,
   Kind,
   MAX_SUBSCRIBERS,
   publisherData,
@@ -225,8 +226,10 @@ export class Publisher<T = unknown> implements AsyncDisposable {
     const presence = openPresence(binding, `${path}/${fileOf(SUBSCRIBER, party)}`);
     if (presence === undefined) return false;
     const policy = policyOf(presence.u32(SubscriberLayout.policy));
+    const isOurs = presence.u32(Header.codec) === codecId(this.#codec.name);
     presence.close();
-    roster.invite(party, policy);
+    // With another codec it won't come, and must hold nobody back. It tells its user why.
+    if (isOurs) roster.invite(party, policy);
     return true;
   }
 

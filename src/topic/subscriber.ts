@@ -41,7 +41,7 @@ import {
 } from "./folder.ts";
 import type { Party } from "./folder.ts";
 import { Gate } from "./gate.ts";
-import { isOfOnePublisher, Link } from "./link.ts";
+import { Link } from "./link.ts";
 import type { Subscription } from "./link.ts";
 import { BREATH, checkCount } from "./options.ts";
 import type { Decoded, TopicOptions } from "./options.ts";
@@ -462,9 +462,8 @@ export class Subscriber<T = unknown> implements AsyncDisposable, AsyncIterable<T
         this.#attach(path, publisher, false);
       } catch (error) {
         this.#refused.add(id);
-        if (this.#closed) continue;
-        this.#safely(() => peerErrorSink(this.#options.onError)(error));
-        if (!isOfOnePublisher(error)) throw error;
+        // One publisher that can't be used leaves the others alone.
+        if (!this.#closed) this.#safely(() => peerErrorSink(this.#options.onError)(error));
       }
     }
   }

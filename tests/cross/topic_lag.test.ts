@@ -357,8 +357,18 @@ crossTest("another codec is refused, on either side", async (t) => {
     assert.match(error.message, /json.*messagepack/);
     return error.code === "CODEC_MISMATCH";
   });
-  await using right = await Subscriber.open(t.name, { codec: json });
+  const errors: unknown[] = [];
+  const onError = (error: unknown): void => void errors.push(error);
+  await using right = await Subscriber.open(t.name, { codec: json, onError });
   await right.ready();
+  // One that comes later is told of by `onError`, and isn't held back.
+  await t.peer.run(async ({ ipc, use }, name: string) => {
+    const other = use(await ipc.Publisher.open(name, { capacity: 4096, codec: ipc.bytes }));
+    for (let i = 0; i < 100; i++) await other.publish(new Uint8Array(100));
+  }, t.name);
+  await until(() => errors.length === 1);
+  assert.equal((errors[0] as { code: string }).code, "CODEC_MISMATCH");
+  assert.equal(right.publishers, 1);
 });
 
 test("limits and wrong arguments are told with what to do", async () => {
