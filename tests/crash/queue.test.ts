@@ -52,10 +52,13 @@ async function start(role: Role): Promise<Worker> {
   const worker = { id, role, child, log, killed: false, ended: once(child, "exit") };
   all.push(worker);
   const ready = once(child.stdout!, "data");
-  await within(60, Promise.race([
-    ready,
-    worker.ended.then((how) => assert.fail(`${role} ${id} ended: ${how}`)),
-  ]));
+  await within(
+    60,
+    Promise.race([
+      ready,
+      worker.ended.then((how) => assert.fail(`${role} ${id} ended: ${how}`)),
+    ]),
+  );
   return worker;
 }
 
