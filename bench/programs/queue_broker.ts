@@ -1,5 +1,5 @@
-// A broker on Unix sockets: what producers write is dealt out to the consumers in turn, 64 bytes
-// each, as much at once as has come.
+// A broker on Unix sockets: messages of 64 bytes are dealt out to the consumers one by one, in turn;
+// what has come at once is written at once.
 
 import fs from "node:fs";
 import net from "node:net";
@@ -31,10 +31,19 @@ await listen("producer", (socket) => {
     const whole = bytes.length - bytes.length % SIZE;
     rest = bytes.slice(whole);
     if (whole === 0) return;
-    const consumer = consumers[next++ % consumers.length]!;
-    if (consumer.write(bytes.subarray(0, whole))) return;
+    for (const consumer of consumers) consumer.cork();
+    let writable = true;
+    let last = consumers[0]!;
+    for (let at = 0; at < whole; at += SIZE) {
+      const consumer = consumers[next++ % consumers.length]!;
+      if (consumer.write(bytes.subarray(at, at + SIZE))) continue;
+      writable = false;
+      last = consumer;
+    }
+    for (const consumer of consumers) consumer.uncork();
+    if (writable) return;
     socket.pause();
-    consumer.once("drain", () => socket.resume());
+    last.once("drain", () => socket.resume());
   });
 });
 process.stdout.write("ready\n");

@@ -84,11 +84,17 @@ async function onSocket(): Promise<void> {
       await reports.enqueue({ role, count });
     }
   }
-  let size = 0;
+  let rest = new Uint8Array(0);
   socket.on("data", (chunk: Uint8Array) => {
-    size += chunk.length;
-    const count = Math.floor(size / SIZE);
-    size -= count * SIZE;
+    const bytes = new Uint8Array(rest.length + chunk.length);
+    bytes.set(rest);
+    bytes.set(chunk, rest.length);
+    let count = 0;
+    let at = 0;
+    for (; at + SIZE <= bytes.length; at += SIZE) {
+      if (bytes.subarray(at, at + SIZE)[0] !== STOP) count++;
+    }
+    rest = bytes.slice(at);
     reports.tryEnqueue({ role: "some", count });
   });
 }

@@ -166,7 +166,7 @@ export class ChunkReader {
     const from = this.#pool.start(chunk) + position + JOB_HEADER;
     // Read once more, it may have changed if somebody is hostile: it can't be longer.
     const length = Math.min(this.#pool.words[(from - 4) >> 2]! >>> 0, size - JOB_HEADER);
-    this.payload = takeBytes(this.#pool.bytes, from, length);
+    this.payload = takeBytes(this.#pool.bytes, this.#pool.words, from, length);
   }
 
   /**
