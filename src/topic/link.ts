@@ -9,13 +9,13 @@ import {
   Attached,
   Header,
   Kind,
-  LagPolicy,
   PublisherLayout,
   PublisherState,
   SlotState,
   SubscriberSlot,
   Wanted,
 } from "../memory/layout.ts";
+import type { LagPolicy } from "../memory/layout.ts";
 import { readNodeId, writeNodeId } from "../memory/names.ts";
 import { Segment } from "../memory/segment.ts";
 import { BroadcastConsumer } from "../ring/broadcast_consumer.ts";

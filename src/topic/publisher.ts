@@ -307,7 +307,10 @@ export class Publisher<T = unknown> implements AsyncDisposable {
     try {
       const payload = this.#encode(value);
       if (this.#line.length > 0 || options?.signal?.aborted || !this.#write(payload)) {
-        return this.#wait(() => this.#write(payload) || undefined, options);
+        return this.#wait<unknown>(
+          () => this.#write(payload) || undefined,
+          options,
+        ) as Promise<void>;
       }
       return this.#breathe();
     } catch (error) {
@@ -395,7 +398,7 @@ export class Publisher<T = unknown> implements AsyncDisposable {
         return true;
       };
       if (this.#line.length > 0 || options?.signal?.aborted || !write()) {
-        return this.#wait(write, options);
+        return this.#wait<unknown>(write, options) as Promise<void>;
       }
       return this.#breathe();
     } catch (error) {

@@ -10,13 +10,8 @@
  */
 import { CorruptSegmentError } from "../errors.ts";
 import type { GoneReason } from "../errors.ts";
-import {
-  Attached,
-  LagPolicy,
-  PublisherLayout,
-  SlotState,
-  SubscriberSlot,
-} from "../memory/layout.ts";
+import { Attached, PublisherLayout, SlotState, SubscriberSlot } from "../memory/layout.ts";
+import type { LagPolicy } from "../memory/layout.ts";
 import { readNodeId, writeNodeId } from "../memory/names.ts";
 import type { Segment } from "../memory/segment.ts";
 import type { CutReason } from "../ring/broadcast_producer.ts";

@@ -199,7 +199,7 @@ crossTest("a handler that throws or takes its time hurts nobody else", async (t)
         onMessage(value) {
           kept.throwing.push(value);
           if (value % 2 === 0) throw new Error(`no ${value}`);
-          if (value % 5 === 0) return Promise.reject(new Error(`no ${value}`));
+          return value % 5 === 0 ? Promise.reject(new Error(`no ${value}`)) : undefined;
         },
         onError: (error) => void kept.errors.push((error as Error).message),
       }),
