@@ -95,6 +95,8 @@ export class PipeEnd {
       this.#leave();
       throw error;
     }
+    // Those who came and went before aren't told of.
+    this.#seen = roleWord(this.commons.segment, otherRole(role)) & ~Role.holder;
     // Whoever comes or goes rings, without being asked.
     this.#partners = new WaitLine(reactor, this.index, () => {});
     this.ringPartner();
@@ -234,14 +236,25 @@ export class PipeEnd {
   }
 
   #partnerChanged(word: number): void {
-    const { onConnect, onDisconnect } = this.#options;
     const was = (this.#seen & Role.holder) !== 0;
     const is = (word & Role.holder) !== 0;
+    const another = (word ^ this.#seen) >>> 0 >= Role.taken;
     this.#seen = word;
-    if (was) this.safely(() => onDisconnect?.(reasonIn(word)));
-    if (!is || this.#closed) return;
-    this.safely(() => onConnect?.());
+    if (was && (another || !is)) this.#tellGone(word);
+    if (is ? !was || another : another) this.#tellCome();
+    // One that came and went before it was noticed.
+    if (!is && another) this.#tellGone(word);
+  }
+
+  #tellCome(): void {
+    if (this.#closed) return;
+    this.safely(() => this.#options.onConnect?.());
     this.#partners.poll();
+  }
+
+  #tellGone(word: number): void {
+    if (this.#closed) return;
+    this.safely(() => this.#options.onDisconnect?.(reasonIn(word)));
   }
 
   /** For the source's `arm`: nobody came or went since the last poll. */

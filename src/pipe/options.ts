@@ -32,7 +32,7 @@ export interface PipeOptions {
   durable?: boolean;
   /** Milliseconds that calls wait, unless they say otherwise. Default: for ever. */
   timeout?: number;
-  /** The other side is there. */
+  /** The other side is there, or was for a moment: each visit is told, quick ones as one. */
   onConnect?: () => void;
   /** The other side is gone. What it sent, or hasn't received, stays in the pipe. */
   onDisconnect?: (reason: GoneReason) => void;
