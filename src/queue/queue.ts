@@ -15,6 +15,7 @@ import { checkOptions, checkTimeout, show } from "../connection/options.ts";
 import type { WaitOptions } from "../connection/options.ts";
 import { ArgumentError, CodecError, MessageTooLargeError, TimeoutError } from "../errors.ts";
 import { checkName, encodeName } from "../memory/names.ts";
+import { passMemory } from "../share/passing.ts";
 import { Commons } from "../wake/commons.ts";
 import { Realm } from "../wake/realm.ts";
 import type { WaitLimits, WaitLine } from "../wake/wait_line.ts";
@@ -115,7 +116,7 @@ export class Queue<T = unknown> implements AsyncDisposable {
       throw new ArgumentError(`\`durable\` is true or false, got ${show(durable)}`);
     }
     const timeout = checkTimeout(options.timeout, Infinity);
-    const codec = checkCodec(options.codec ?? messagePack);
+    const given = checkCodec(options.codec ?? messagePack);
     let queue: Queue<T> | undefined;
     const closer = (): void => queue?.#closeNow();
     const realm = await Realm.acquire(directory, closer);
@@ -124,9 +125,10 @@ export class Queue<T = unknown> implements AsyncDisposable {
         name,
         encoded,
         capacity,
-        codec: codec.name,
+        codec: given.name,
         durable,
       });
+      const codec = passMemory(given, realm, { hold: "held" });
       return queue = new Queue<T>(name, realm, core, codec, timeout, closer);
     } catch (error) {
       realm.release(closer);
