@@ -3,9 +3,13 @@
  *
  * @module
  */
+import { bytes } from "../codec/bytes.ts";
 import type { Codec } from "../codec/codec.ts";
+import { messagePack } from "../codec/messagepack.ts";
 import { show } from "../connection/options.ts";
 import { ArgumentError } from "../errors.ts";
+import { passMemory } from "../share/passing.ts";
+import type { Realm } from "../wake/realm.ts";
 
 /** Options of both. */
 export interface TopicOptions {
@@ -23,6 +27,14 @@ export interface TopicOptions {
    * thrown as an uncaught exception; what a partner does wrong is dropped.
    */
   onError?: (error: unknown) => void;
+}
+
+/**
+ * The codec of a publisher or subscriber. Shared memory goes by reference, where the codec
+ * can do that; whoever publishes it keeps it open until it was received.
+ */
+export function topicCodec(codec: Codec = messagePack, realm: Realm): Codec {
+  return codec === bytes ? codec : passMemory(codec, realm, { hold: "open" });
 }
 
 /** What a codec turns bytes into. */

@@ -5,7 +5,6 @@
  */
 import { checkCodec } from "../codec/codec.ts";
 import type { Codec } from "../codec/codec.ts";
-import { messagePack } from "../codec/messagepack.ts";
 import { checkCapacity, codecId } from "../connection/handshake.ts";
 import { checkOptions, checkTimeout, errorSink, peerErrorSink } from "../connection/options.ts";
 import type { WaitOptions } from "../connection/options.ts";
@@ -42,7 +41,7 @@ import {
 import type { Party } from "./folder.ts";
 import { Gate } from "./gate.ts";
 import { Loan } from "./loan.ts";
-import { BREATH, checkCount } from "./options.ts";
+import { BREATH, checkCount, topicCodec } from "./options.ts";
 import type { Bytes, Decoded, TopicOptions } from "./options.ts";
 import { Roster } from "./roster.ts";
 import type { TopicGoneReason } from "./roster.ts";
@@ -133,7 +132,7 @@ export class Publisher<T = unknown> implements AsyncDisposable {
     this.#realm = realm;
     this.#options = options;
     this.#closer = closer;
-    this.#codec = options.codec ?? messagePack;
+    this.#codec = topicCodec(options.codec, realm);
     this.#timeout = checkTimeout(options.timeout, Infinity);
     this.#parts = [FOLDER, encoded];
     this.#gate = new Gate(realm.reactor);

@@ -5,7 +5,6 @@
  */
 import { checkCodec } from "../codec/codec.ts";
 import type { Codec } from "../codec/codec.ts";
-import { messagePack } from "../codec/messagepack.ts";
 import {
   checkOptions,
   checkTimeout,
@@ -43,7 +42,7 @@ import type { Party } from "./folder.ts";
 import { Gate } from "./gate.ts";
 import { Link } from "./link.ts";
 import type { Subscription } from "./link.ts";
-import { BREATH, checkCount } from "./options.ts";
+import { BREATH, checkCount, topicCodec } from "./options.ts";
 import type { Decoded, TopicOptions } from "./options.ts";
 import type { TopicGoneReason } from "./roster.ts";
 
@@ -164,7 +163,7 @@ export class Subscriber<T = unknown> implements AsyncDisposable, AsyncIterable<T
     this.#realm = realm;
     this.#options = options;
     this.#closer = closer;
-    this.#codec = options.codec ?? messagePack;
+    this.#codec = topicCodec(options.codec, realm);
     this.#timeout = checkTimeout(options.timeout, Infinity);
     this.#parts = [FOLDER, encoded];
     const { reactor } = realm;

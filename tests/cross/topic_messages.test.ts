@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { bytes, json, Publisher, Subscriber } from "../../mod.ts";
+import { bytes, json, Publisher, type SharedMemory, Subscriber } from "../../mod.ts";
 import { crossTest, peersEnd, uniqueName, until } from "../support/cross.ts";
 import { checkBytes, numbered, numberIn, pattern } from "../support/payloads.ts";
 
@@ -330,6 +330,34 @@ crossTest("publishMany and publishSync, with a subscriber that sleeps in between
   }
   assert.equal(publisher.stats.messages, 3000);
   assert.equal(publisher.stats.bytes, 3000 * 64);
+});
+
+crossTest("shared memory in a message is the same memory for every subscriber", async (t) => {
+  await t.peer.run(async ({ ipc, use, kept }, name: string) => {
+    kept.publisher = use(await ipc.Publisher.open(name));
+    kept.memory = await ipc.SharedMemory.create({ size: 1 << 20 });
+    new Uint8Array(kept.memory.buffer)[12345] = 42;
+  }, t.name);
+  interface Message {
+    memory: SharedMemory;
+    note: string;
+  }
+  await using one = await Subscriber.open<Message>(t.name);
+  await using two = await Subscriber.open<Message>(t.name);
+  await one.ready();
+  await two.ready();
+  await t.peer.run(({ kept: { publisher, memory } }) =>
+    publisher.publish({ memory, note: "1 MiB" })
+  );
+  const first = await one.receive();
+  const second = await two.receive();
+  assert.equal(first.note, "1 MiB");
+  assert.equal(new Uint8Array(first.memory.buffer)[12345], 42);
+  new Uint8Array(first.memory.buffer)[0] = 7;
+  assert.equal(new Uint8Array(second.memory.buffer)[0], 7);
+  assert.equal(await t.peer.run(({ kept }) => new Uint8Array(kept.memory.buffer)[0]), 7);
+  for (const { memory } of [first, second]) memory.close();
+  await t.peer.run(({ kept }) => kept.memory.close());
 });
 
 test("all in one process: publishers, subscribers, loans, and deadlocks that are told", async () => {
