@@ -63,7 +63,11 @@ class Crowd implements AsyncDisposable {
     crowd.#reports = await Queue.open("bench-reports", { directory });
     crowd.#resume = await Queue.open("bench-resume", { directory });
     if (means === "queue") {
-      crowd.#queue = await Queue.open("bench-queue", { directory, codec: bytes });
+      crowd.#queue = await Queue.open("bench-queue", {
+        directory,
+        codec: bytes,
+        capacity: 2097152,
+      });
     } else await child("queue_broker", []);
     for (let i = 0; i < pairs; i++) {
       await child("queue_user", ["consumer", how, means]);
@@ -121,7 +125,7 @@ export const question: RuntimeQuestion = {
   async run(runtime, { directory, quick }) {
     const rounds: Rounds = {};
     if (process.platform === "win32") return rounds;
-    const [count, ms] = quick ? [2, 300] : [5, 1000];
+    const [count, ms] = quick ? [2, 800] : [4, 1500];
     for (const pairs of PAIRS) {
       for (const how of HOWS) {
         // In turn: both would need the processors at the same time.
@@ -129,7 +133,7 @@ export const question: RuntimeQuestion = {
           for (const means of ["queue", "socket"]) {
             await using crowd = await Crowd.start(runtime, directory, pairs, how, means);
             console.error(subject(pairs, how, means));
-            await crowd.round(ms / 2);
+            await crowd.round(ms); // eight programs warm up
 
             (rounds[subject(pairs, how, means)] ??= []).push(await crowd.round(ms));
           }

@@ -30,7 +30,7 @@ const many = Array.from({ length: BATCH }, () => message);
 
 /** Producer and consumer on the library's queue. */
 async function onQueue(): Promise<void> {
-  const queue = await Queue.open<Uint8Array>("bench-queue", { codec: bytes });
+  const queue = await Queue.open<Uint8Array>("bench-queue", { codec: bytes, capacity: 2097152 });
   process.stdout.write("ready\n");
   if (role === "producer") {
     for await (const { ms } of control) {

@@ -118,7 +118,9 @@ export class Queue<T = unknown> implements AsyncDisposable {
     const timeout = checkTimeout(options.timeout, Infinity);
     const given = checkCodec(options.codec ?? messagePack);
     let queue: Queue<T> | undefined;
-    const closer = (): void => queue?.#closeNow();
+    const closer = (): void => {
+      if (queue !== undefined) queue.#closeNow();
+    };
     const realm = await Realm.acquire(directory, closer);
     try {
       const core = QueueCore.open(realm, {

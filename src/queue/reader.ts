@@ -201,9 +201,13 @@ export class ChunkReader {
     let cursor = this.#cursors[chunk]!;
     let ready = false;
     while (cursor < chunkBytes) {
-      const state = Atomics.load(words, (start + cursor) >> 2) & STATE_MASK;
+      const word = Atomics.load(words, (start + cursor) >> 2);
+      const state = word & STATE_MASK;
       ready = state === JobState.ready;
-      if (ready || state === JobState.unwritten) break;
+      if (ready || word === JobState.unwritten) break;
+      if (state !== JobState.taken && state !== JobState.done) {
+        throw this.#pool.corrupt(`a message with the state ${word}`);
+      }
       cursor += this.#pool.sizeAt(chunk, cursor);
     }
     this.#cursors[chunk] = cursor;

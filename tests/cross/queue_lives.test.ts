@@ -69,7 +69,10 @@ crossTest("a process that ends in an orderly way gives back at once", async (t) 
   await takeAt(ends, t.name, 2);
   const waiting = [queue.take(), queue.take()];
   // Without closing anything.
-  ends.run(() => setTimeout(() => (globalThis as any).process.exit(0), 1)).catch(() => {});
+  ends.run(() => {
+    const { process } = globalThis as unknown as { process: { exit(code: number): void } };
+    setTimeout(() => process.exit(0), 1);
+  }).catch(() => {});
   await ends.ended;
   const jobs = await Promise.all(waiting);
   assert.deepEqual(jobs.map(({ value, redelivered }) => [value, redelivered]), [
