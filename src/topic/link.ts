@@ -152,7 +152,7 @@ export class Link {
    */
   next(): boolean {
     const consumer = this.#consumer;
-    if (consumer === undefined) return false;
+    if (consumer === undefined || this.#reason !== undefined) return false;
     if (consumer.hasBatch) return consumer.next();
     const found = consumer.next();
     if (consumer.takeRoomWanted()) this.#ring();
