@@ -17,5 +17,6 @@ export const questions: Record<string, () => Promise<Question>> = {
   "idle-connections": async () => (await import("./idle_connections.ts")).question,
   "load": async () => (await import("./load.ts")).question,
   "queue": async () => (await import("./queue.ts")).question,
+  "locks": async () => (await import("./locks.ts")).question,
   "idle-cpu": async () => (await import("./idle_cpu.ts")).question,
 };
