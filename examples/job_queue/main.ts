@@ -23,7 +23,7 @@ const commands: Record<string, string[]> = {
 };
 
 function start(name: string, ...args: string[]): ChildProcess {
-  const [executable, ...options] = commands[name] as [string, ...string[]];
+  const [executable, ...options] = commands[name]! as [string, ...string[]];
   const program = path.join(import.meta.dirname, "worker.ts");
   return spawn(executable, [...options, program, name, ...args], { stdio: "inherit" });
 }
