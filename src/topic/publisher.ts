@@ -57,7 +57,7 @@ export interface PublisherOptions extends TopicOptions {
   maxSubscribers?: number;
   /**
    * The most messages that a late joiner gets, if it asks for them. Default: as many as the
-   * ring holds, which is at least its last third.
+   * ring holds.
    */
   history?: number;
   /** A subscriber is there; `subscriber` is its id. */
