@@ -176,10 +176,14 @@ export class Lobby {
     if (this.#closed) return;
     this.#closed = true;
     this.line.fail(new ClosedError(this.what));
-    this.onClose();
-    this.#realm.reactor.remove(this.#source);
-    this.commons.leave();
-    this.#realm.release(this.#closer);
+    try {
+      this.onClose();
+    } finally {
+      // Also where what others wrote makes no sense.
+      this.#realm.reactor.remove(this.#source);
+      this.commons.leave();
+      this.#realm.release(this.#closer);
+    }
   }
 }
 
