@@ -86,7 +86,11 @@ export class WaitLine {
     signal: AbortSignal | undefined,
   ): void {
     const reactor = this.#reactor;
+    let over = false;
     const end = (): void => {
+      // An attempt can close what it waits for, and throw after that.
+      if (over) return;
+      over = true;
       timer.stop();
       signal?.removeEventListener("abort", onAbort);
       reactor.unref();

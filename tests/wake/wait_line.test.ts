@@ -122,3 +122,27 @@ test("an attempt that throws ends its wait, and closing ends all", () =>
     for (const one of all) await assert.rejects(one, /closed/);
     assert.equal(line.length, 0);
   }));
+
+test("an attempt that closes what it waits for, and throws, ends its wait once", () =>
+  withLine(async ({ realm, line }) => {
+    let unrefs = 0;
+    const { reactor } = realm;
+    const unref = reactor.unref.bind(reactor);
+    reactor.unref = () => {
+      unrefs++;
+      unref();
+    };
+    let calls = 0;
+    const wait = line.wait(
+      () => {
+        if (++calls === 1) return undefined;
+        line.fail(new Error("closed"));
+        throw new Error("after that");
+      },
+      "it",
+      forever,
+    );
+    line.poll();
+    await assert.rejects(wait, /closed/);
+    assert.equal(unrefs, 1);
+  }));
