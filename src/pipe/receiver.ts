@@ -104,7 +104,7 @@ export class Receiver<T = unknown, V = never> implements AsyncDisposable, AsyncI
       "receiver",
       options,
       shape,
-      (end) => new Receiver<T, V>(end, options),
+      (end) => new Receiver(end, options),
     );
   }
 

@@ -11,6 +11,7 @@ import { native, Scratch } from "../support/scratch.ts";
 import { within } from "../support/watchdog.ts";
 
 const Reading = struct({ id: u32, value: f64, name: fixedString(12) });
+type View = ReturnType<typeof Reading.view>;
 const reading = (id: number) => ({ id, value: id, name: `größe${id % 100}` });
 
 /** Where to change memory: more often where it matters. */
@@ -55,9 +56,12 @@ test("a pipe's ends", () =>
     const sender = await Sender.open("pipe", options as Options);
     const handles = random.below(3);
     const receiver = await Receiver.open("pipe", {
-      ...(options as Options),
+      ...options,
+      codec: options.codec as typeof Reading,
       ...(handles === 1 ? { onMessage() {}, acknowledge: random.below(2) === 0 } : {}),
-      ...(handles === 2 && fixed ? { onRead: (view, count) => void view.at(count - 1).get() } : {}),
+      ...(handles === 2 && fixed
+        ? { onRead: (view: View, count: number) => void view.at(count - 1).get() }
+        : {}),
     });
     receiver.unref();
     const values = [1, 2, 3].map((id) =>
@@ -87,7 +91,7 @@ test("a pipe's ends", () =>
           await ours(() => receiver.receive({ timeout: random.below(3) }));
           break;
         case 7:
-          await ours(() => receiver.tryRead((view) => void view.get()));
+          await ours(() => receiver.tryRead((view: View) => void view.get()));
           await ours(() => [receiver.queued, sender.queued, sender.isConnected]);
           await ours(() => random.below(3) === 0 && sender.sendSync(values[1]!, { timeout: 1 }));
           break;

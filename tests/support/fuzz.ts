@@ -7,9 +7,9 @@ import { CausewayError } from "../../src/errors.ts";
 import { Random } from "./random.ts";
 
 /** Seconds for all of tests/fuzz under one runtime. */
-const SECONDS = Number(process.env["CAUSEWAY_FUZZ_SECONDS"] ?? 60);
+const SECONDS = Number(process.env["CAUSEWAY_FUZZ_SECONDS"] ?? 90);
 /** Tests that share them. */
-const TESTS = 5;
+const TESTS = 10;
 
 /** Every run tries something else; CAUSEWAY_SEED repeats one. */
 export const fuzzSeed = Number(process.env["CAUSEWAY_SEED"] ?? Date.now() % 1_000_000) >>> 0;
