@@ -126,15 +126,15 @@ crossTest("a stopped consumer that was woken doesn't keep the message from other
   const got = (peer: Peer): Promise<number[]> => peer.run(({ kept }): number[] => kept.got);
   try {
     queue.tryEnqueueMany([1]); // rings one of the three
-    await until(async () => (await got(t.peer)).length === 1, 20);
+    await until(async () => (await got(t.peer)).length === 1);
     queue.tryEnqueueMany(numbers(2, 10));
-    await until(async () => (await got(t.peer)).length === 9, 20);
+    await until(async () => (await got(t.peer)).length === 9);
   } finally {
     for (const peer of peers.slice(0, 2)) peer.kill("SIGCONT");
   }
   assert.deepEqual(await got(peers[0]!), []);
   queue.tryEnqueueMany(numbers(10, 30));
-  await until(async () => (await Promise.all(peers.map(got))).flat().length === 29, 20);
+  await until(async () => (await Promise.all(peers.map(got))).flat().length === 29);
 }, { skip });
 
 crossTest("stopped at any moment: the others go on, nothing is lost or doubled", async (t) => {
@@ -158,7 +158,8 @@ crossTest("stopped at any moment: the others go on, nothing is lost or doubled",
       let n = 0;
       while (!kept.stop) {
         await queue.enqueue(["peer", n++]);
-        if (n % 64 === 0) await new Promise((resolve) => setTimeout(resolve));
+        // Slow enough for the room of this small queue to be anybody's.
+        if (n % 8 === 0) await new Promise((resolve) => setTimeout(resolve));
       }
       return n;
     })();
@@ -184,9 +185,10 @@ crossTest("stopped at any moment: the others go on, nothing is lost or doubled",
     kept.stop = true;
     return await kept.ended;
   });
-  const theirs = (): Promise<[string, number][]> => consumer.run(({ kept }) => kept.got);
-  await until(async () => (await theirs()).length + mine.length >= sent + produced, 20);
-  const all = [...await theirs(), ...mine];
+  const count = (): Promise<number> => consumer.run(({ kept }) => kept.got.length);
+  await until(async () => await count() + mine.length >= sent + produced);
+  const theirs: [string, number][] = await consumer.run(({ kept }) => kept.got);
+  const all = [...theirs, ...mine];
   assert.equal(all.length, sent + produced);
   assert.equal(new Set(all.map(([by, n]) => `${by} ${n}`)).size, all.length);
 }, { skip, limit: 60 });

@@ -194,7 +194,7 @@ crossTest("a producer that blocks is woken by room", async (t) => {
     kept.queue.enqueueSync(put);
     return put;
   });
-  await until(() => queue.size > 30, 20);
+  await until(() => queue.size > 30);
   await asleep();
   let expected = 0;
   while (!await Promise.race([blocked.then(() => true), asleep().then(() => false)])) {
@@ -220,14 +220,14 @@ crossTest("a burst wakes as many as there is work for", async (t) => {
     (await Promise.all(peers.map(gotAt))).map((got) => got.length);
   const sum = async (): Promise<number> => (await counts()).reduce((a, b) => a + b);
   queue.tryEnqueueMany([1, 2]);
-  await until(async () => await sum() === 2, 20);
+  await until(async () => await sum() === 2);
   queue.tryEnqueue(3);
-  await until(async () => await sum() === 3, 20);
+  await until(async () => await sum() === 3);
   assert.deepEqual(await counts(), [1, 1, 1]);
   await Promise.all(peers.map(waitAt));
   await asleep();
   for (const value of [4, 5, 6]) queue.tryEnqueue(value);
-  await until(async () => await sum() === 6, 20);
+  await until(async () => await sum() === 6);
   assert.deepEqual(await counts(), [2, 2, 2]);
 });
 
@@ -243,7 +243,7 @@ crossTest("who is cancelled passes its wake-up on", async (t) => {
     other.tryEnqueue(round); // may ring either
     stop.abort();
     await given;
-    await until(async () => (await gotAt(t.peer)).length === round + 1, 20);
+    await until(async () => (await gotAt(t.peer)).length === round + 1);
   }
 });
 
@@ -259,9 +259,9 @@ crossTest("a closed or timed-out waiter leaves the message to others", async (t)
     await queue.close();
     // The one that was to give up may have been faster.
     const got = await given;
-    if (got === undefined) await until(async () => (await gotAt(t.peer)).includes(round), 20);
+    if (got === undefined) await until(async () => (await gotAt(t.peer)).includes(round));
     else other.tryEnqueue(-1);
-    await until(async () => (await gotAt(t.peer)).length === round + 1, 20);
+    await until(async () => (await gotAt(t.peer)).length === round + 1);
   }
 });
 

@@ -8,9 +8,7 @@ import { MARK, type Order } from "./peers.ts";
 import { FunctionRunner, type Task } from "./remote_functions.ts";
 
 // Written at once: the function that comes next may block the thread.
-const runner = new FunctionRunner((outcome) => {
-  fs.writeSync(1, `${MARK}${JSON.stringify(outcome)}\n`);
-});
+const runner = new FunctionRunner((outcome) => writeAll(`${MARK}${JSON.stringify(outcome)}\n`));
 const input = createInterface(process.stdin);
 let busy = Promise.resolve();
 let left = false;
@@ -31,3 +29,15 @@ input.on("line", (line) => {
 input.on("close", () => {
   if (!left) void busy.then(() => runner.reset()).then(() => process.exit(0));
 });
+
+/** A pipe takes long outcomes piece by piece, and now and then nothing. */
+function writeAll(text: string): void {
+  let rest: Uint8Array = new TextEncoder().encode(text);
+  while (rest.length > 0) {
+    try {
+      rest = rest.subarray(fs.writeSync(1, rest));
+    } catch (error) {
+      if ((error as { code?: string }).code !== "EAGAIN") throw error;
+    }
+  }
+}
