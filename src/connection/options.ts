@@ -125,14 +125,18 @@ export function peerErrorSink(
 
 /**
  * Checks what types can't where there is no type checker: that options are an
- * object, handlers are functions, and a signal is one.
+ * object, that there is none of another name than `known` (a misspelt one would do
+ * nothing), that handlers are functions, and a signal is one.
  */
-export function checkOptions(options: object): void {
+export function checkOptions(options: object, known?: readonly string[]): void {
   if (typeof options !== "object" || options === null) {
     throw new ArgumentError(`options are an object, got ${show(options)}`);
   }
   for (const [key, value] of Object.entries(options)) {
     if (value === undefined) continue;
+    if (known !== undefined && !known.includes(key)) {
+      throw new ArgumentError(`there is no option \`${key}\`; there are ${known.join(", ")}`);
+    }
     if (/^on[A-Z]/.test(key) && typeof value !== "function") {
       throw new ArgumentError(`\`${key}\` is a function, got ${show(value)}`);
     }
