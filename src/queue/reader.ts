@@ -21,10 +21,10 @@ import {
   QueueLayout,
   REDELIVERED,
 } from "../memory/layout.ts";
+import { LARGE, slabFor } from "../ring/slab.ts";
 import type { Members } from "../wake/members.ts";
 import { HOLDER_SHIFT, JOB_HEADER, STATE_MASK } from "./pool.ts";
 import type { ChunkPool } from "./pool.ts";
-import { takeBytes } from "./slab.ts";
 
 const CHANGES = QueueLayout.changes >> 2;
 const NONE = -1;
@@ -166,7 +166,17 @@ export class ChunkReader {
     const from = this.#pool.start(chunk) + position + JOB_HEADER;
     // Read once more, it may have changed if somebody is hostile: it can't be longer.
     const length = Math.min(this.#pool.words[(from - 4) >> 2]! >>> 0, size - JOB_HEADER);
-    this.payload = takeBytes(this.#pool.bytes, this.#pool.words, from, length);
+    const { bytes, words } = this.#pool;
+    if (length >= LARGE) {
+      this.payload = new Uint8Array(bytes.subarray(from, from + length));
+      return;
+    }
+    const slab = slabFor(length);
+    this.payload = new Uint8Array(
+      slab.buffer,
+      slab.append(bytes, words, from >> 2, length),
+      length,
+    );
   }
 
   /**

@@ -20,14 +20,8 @@ import type { Segment } from "../memory/segment.ts";
 import { PARTS_FLAG } from "./broadcast_producer.ts";
 import { checkAligned, maxPayload, RECORD_HEADER, RecordKind } from "./record.ts";
 import type { Slab } from "./slab.ts";
-import { slabFor } from "./slab.ts";
+import { LARGE, MAX_BATCH, slabFor } from "./slab.ts";
 
-/** The longest batch. */
-const MAX_BATCH = 16384;
-/** A payload of this size or more gets memory of its own, or is given in place. */
-const LARGE = 4096;
-/** Up to this many words a loop is faster than a call of `set`. */
-const LOOP_WORDS = 48;
 /** How often to begin anew when the publisher overtakes us again and again; then it is a later poll's turn. */
 const TRIES = 64;
 
@@ -315,27 +309,16 @@ export class BroadcastConsumer {
   /** Copies a batch of small records; the number of the first, or -1 if some were overwritten. */
   #takeBatch(at: number, bytes: number): number {
     const slab = slabFor(bytes);
-    const start = slab.end;
-    this.#copy(slab, at, bytes);
-    if (!this.#isWhole()) return -1;
-    slab.end = start + bytes;
+    const start = slab.append(this.#bytes, this.#words, at, bytes);
+    if (!this.#isWhole()) {
+      slab.end = start;
+      return -1;
+    }
     this.#slab = slab;
     this.#cursor = start;
     this.#batchEnd = slab.end;
     this.#advance(bytes);
     return this.#parse();
-  }
-
-  #copy(slab: Slab, at: number, bytes: number): void {
-    const count = bytes >> 2;
-    if (count > LOOP_WORDS) {
-      slab.bytes.set(this.#bytes.subarray(at << 2, (at << 2) + bytes), slab.end);
-      return;
-    }
-    const source = this.#words;
-    const target = slab.words;
-    const into = slab.end >> 2;
-    for (let i = 0; i < count; i++) target[into + i] = source[at + i]!;
   }
 
   /** Reads the record at the cursor from our copy, which nobody else can change. */

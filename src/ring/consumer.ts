@@ -15,39 +15,8 @@ import { CorruptSegmentError } from "../errors.ts";
 import { RingWords } from "../memory/layout.ts";
 import type { Segment } from "../memory/segment.ts";
 import { checkAligned, maxPayload, RECORD_HEADER, RecordFlag, RecordKind } from "./record.ts";
-
-/**
- * Bytes of a slab, into which batches are copied one after the other. A view that
- * is kept keeps its slab: 64 KiB is large enough to make allocation cheap and
- * small enough to be kept by accident.
- */
-const SLAB = 65536;
-class Slab {
-  readonly buffer = new ArrayBuffer(SLAB);
-  readonly bytes = new Uint8Array(this.buffer);
-  readonly words = new Int32Array(this.buffer);
-  /** Where the next batch goes. */
-  end = 0;
-}
-
-/** Shared by all rings of the realm: a slab is only ever appended to. */
-let current: Slab | undefined;
-
-/** A slab with room for `bytes`. */
-function slabFor(bytes: number): Slab {
-  // Whoever got a view may have transferred its buffer, and ours with it.
-  if (current === undefined || SLAB - current.end < bytes || current.bytes.length === 0) {
-    current = new Slab();
-  }
-  return current;
-}
-
-/** The longest batch: it leaves the producer room to go on. */
-const MAX_BATCH = 16384;
-/** A payload of this size or more gets memory of its own. */
-const LARGE = 4096;
-/** Up to this many words a loop is faster than a call of `set`. */
-const LOOP_WORDS = 48;
+import type { Slab } from "./slab.ts";
+import { LARGE, MAX_BATCH, slabFor } from "./slab.ts";
 
 /** See the module. After {@linkcode RingConsumer.next} its fields hold the record. */
 export class RingConsumer {
@@ -259,25 +228,10 @@ export class RingConsumer {
   /** Copies a batch of small records. */
   #takeBatch(at: number, bytes: number): void {
     const slab = slabFor(bytes);
-    const start = slab.end;
-    this.#copy(slab, at, bytes);
-    slab.end = start + bytes;
     this.#slab = slab;
-    this.#cursor = start;
+    this.#cursor = slab.append(this.#bytes, this.#words, at, bytes);
     this.#batchEnd = slab.end;
     this.#advance(bytes);
-  }
-
-  #copy(slab: Slab, at: number, bytes: number): void {
-    const count = bytes >> 2;
-    if (count > LOOP_WORDS) {
-      slab.bytes.set(this.#bytes.subarray(at << 2, (at << 2) + bytes), slab.end);
-      return;
-    }
-    const source = this.#words;
-    const target = slab.words;
-    const into = slab.end >> 2;
-    for (let i = 0; i < count; i++) target[into + i] = source[at + i]!;
   }
 
   #advance(bytes: number): void {

@@ -1,26 +1,53 @@
 /**
- * Slabs for broadcast rings: blocks of memory into which batches of small records are
- * copied, one after the other, and which are never written again. Views of them
- * can be handed out; a view that is kept keeps its slab.
+ * Slabs: blocks of memory into which small payloads are copied, one after the
+ * other, and which are never written again. So many payloads cost one allocation,
+ * views of them can be handed out, and a view that is kept keeps its slab.
  *
  * @module
  */
 
-/** Bytes of a slab: allocation gets cheap, and little is kept by accident. */
-export const SLAB = 65536;
+/**
+ * Bytes of a slab: large enough to make allocation cheap, small enough to be kept
+ * by accident.
+ */
+const SLAB = 65536;
+/** A payload of this size or more gets memory of its own. */
+export const LARGE = 4096;
+/** The longest batch of records to copy at once: it leaves the producer room to go on. */
+export const MAX_BATCH = 16384;
+/** Up to this many words a loop is faster than a call of `set`. */
+const LOOP_WORDS = 48;
 
 /** See the module. */
 export class Slab {
   readonly buffer = new ArrayBuffer(SLAB);
   readonly bytes = new Uint8Array(this.buffer);
   readonly words = new Int32Array(this.buffer);
-  /** Where the next batch goes. */
+  /** Where the next copy goes, a multiple of 8. */
   end = 0;
+
+  /**
+   * Copies `length` bytes from the word with index `at`, given the same memory as
+   * bytes and as words, and says where they are. Up to 3 bytes more may be copied.
+   */
+  append(bytes: Uint8Array, words: Int32Array, at: number, length: number): number {
+    const start = this.end;
+    const count = (length + 3) >> 2;
+    if (count > LOOP_WORDS) {
+      this.bytes.set(bytes.subarray(at << 2, (at << 2) + length), start);
+    } else {
+      const target = this.words;
+      const into = start >> 2;
+      for (let i = 0; i < count; i++) target[into + i] = words[at + i]!;
+    }
+    this.end = (start + length + 7) & ~7;
+    return start;
+  }
 }
 
 let current: Slab | undefined;
 
-/** A slab with room for `bytes`; all rings of the thread share it. */
+/** A slab with room for `bytes`; the whole realm shares it. */
 export function slabFor(bytes: number): Slab {
   // Whoever got a view may have transferred its buffer, and ours with it.
   if (current === undefined || SLAB - current.end < bytes || current.bytes.length === 0) {
