@@ -33,19 +33,17 @@ export class RuntimeDirectory {
   readonly root: string;
   /** The shim that works on it. */
   readonly binding: Binding;
-  readonly #binding: Binding;
   readonly #isDefault: boolean;
 
   /** `root` undefined: `CAUSEWAY_DIR`, or the user's own default. */
   constructor(binding: Binding, root: string | undefined) {
     this.binding = binding;
-    this.#binding = binding;
     this.#isDefault = root === undefined && binding.shim.cw_directory_is_chosen() === 0;
     this.root = root === undefined ? this.#default() : checkAbsolute(root);
   }
 
   #default(): string {
-    const { shim } = this.#binding;
+    const { shim } = this.binding;
     const out = new Uint8Array(4096);
     const length = shim.cw_directory_default(out, out.length);
     if (length === Status.argument) {
@@ -76,7 +74,7 @@ export class RuntimeDirectory {
   }
 
   #prepare(parts: string[]): string | undefined {
-    const { shim } = this.#binding;
+    const { shim } = this.binding;
     let path = this.root;
     for (let level = 0;; level++) {
       const status = shim.cw_directory_prepare(nativePath(path));
@@ -93,7 +91,7 @@ export class RuntimeDirectory {
    * of a holder that dies.
    */
   locked<T>(parts: string[], task: (path: string) => T): T {
-    const { shim } = this.#binding;
+    const { shim } = this.binding;
     return this.within(parts, (path) => {
       const handle = shim.cw_directory_lock(nativePath(path), LOCK_TIMEOUT_MS * 1000);
       if (handle === Status.notFound) return "gone";
@@ -115,7 +113,7 @@ export class RuntimeDirectory {
 
   /** The names in a directory; none if there isn't one, or something else has its name. */
   list(path: string): string[] {
-    const { shim } = this.#binding;
+    const { shim } = this.binding;
     const native = nativePath(path);
     let out = new Uint8Array(16384);
     for (;;) {
@@ -131,7 +129,7 @@ export class RuntimeDirectory {
 
   /** Removes a file; false if there was none. */
   removeFile(path: string): boolean {
-    const { shim } = this.#binding;
+    const { shim } = this.binding;
     const status = shim.cw_file_remove(nativePath(path));
     if (status === Status.notFound) return false;
     if (status < 0) throw statusError(shim, status, "remove", path);
@@ -140,7 +138,7 @@ export class RuntimeDirectory {
 
   /** Renames a file; false if the source or the target's directory is gone. */
   rename(from: string, to: string): boolean {
-    const { shim } = this.#binding;
+    const { shim } = this.binding;
     const status = shim.cw_file_rename(nativePath(from), nativePath(to));
     if (status === Status.notFound) return false;
     if (status < 0) throw statusError(shim, status, "rename", from);
@@ -153,7 +151,7 @@ export class RuntimeDirectory {
    * root goes only if it is the default one: a directory that somebody chose stays.
    */
   prune(parts: string[]): void {
-    const { shim } = this.#binding;
+    const { shim } = this.binding;
     const lowest = nativePath(this.path(...parts));
     const handle = shim.cw_directory_lock(lowest, 0);
     if (handle < 0 && handle !== Status.notFound) return;
