@@ -130,7 +130,11 @@ export class RwLock implements Disposable {
   readonly #mine: number;
   /** We have the writer word, and wait for readers. */
   #claimed = false;
-  readonly #attemptRead = (): ReadGuard | undefined => this.#tryReading();
+  /** Of one in the line: it is its turn, so nobody before it waits to write any more. */
+  readonly #attemptRead = (): ReadGuard | undefined => {
+    this.#giveUpClaim();
+    return this.#tryReading();
+  };
   readonly #attemptWrite = (): WriteGuard | undefined => this.#tryWriting();
 
   static {
@@ -183,11 +187,13 @@ export class RwLock implements Disposable {
    * The same, blocking the thread.
    *
    * @throws {TimeoutError} It didn't get it in time.
-   * @throws {DeadlockError} This thread is writing.
+   * @throws {DeadlockError} This thread is writing, or waits for that: it could do neither
+   * while it is blocked.
    * @throws {ClosedError} The lock was closed.
    */
   readSync(options?: SyncWaitOptions): ReadGuard {
-    return this.#waitSync(this.#attemptRead, "reading", options);
+    this.#lobby.checkOpen();
+    return this.#tryReading() ?? this.#waitSync(this.#attemptRead, "reading", options);
   }
 
   /**
@@ -218,7 +224,12 @@ export class RwLock implements Disposable {
    * @throws {ClosedError} The lock was closed.
    */
   writeSync(options?: SyncWaitOptions): WriteGuard {
-    return this.#waitSync(this.#attemptWrite, "writing", options);
+    this.#lobby.checkOpen();
+    try {
+      return this.#tryWriting() ?? this.#waitSync(this.#attemptWrite, "writing", options);
+    } finally {
+      this.#settleClaim();
+    }
   }
 
   /**
@@ -253,7 +264,7 @@ export class RwLock implements Disposable {
       this.#lobby.checkOpen();
       const limits = this.#lobby.limits(options);
       const waiting = this.#lobby.line.wait(attempt, `${how} under ${this.#lobby.what}`, limits);
-      if (limits.timeout === 0) this.#dropClaim();
+      if (limits.timeout === 0) this.#settleClaim();
       return waiting;
     } catch (error) {
       return Promise.reject(error);
@@ -261,24 +272,16 @@ export class RwLock implements Disposable {
   }
 
   #waitSync<T>(attempt: () => T | undefined, how: string, options?: SyncWaitOptions): T {
-    this.#lobby.checkOpen();
-    const guard = attempt();
-    if (guard !== undefined) return guard;
-    try {
-      const { timeout } = this.#lobby.limits(options);
-      this.#checkDeadlock(how === "writing");
-      return this.#lobby.line.waitSync(attempt, `${how} under ${this.#lobby.what}`, timeout);
-    } finally {
-      this.#dropClaim();
-    }
+    const { timeout } = this.#lobby.limits(options);
+    this.#checkDeadlock(how === "writing");
+    return this.#lobby.line.waitSync(attempt, `${how} under ${this.#lobby.what}`, timeout);
   }
 
   // ------------------------------------------------------------------- reading
 
   #tryReading(): ReadGuard | undefined {
     const words = this.#words;
-    // A reader that comes before a writer of ours that still waits: there is no order.
-    if (this.#claimed) this.#giveUpClaim();
+    // Also if the claim is our own: then a writer of ours waits.
     if ((this.#writer() & WHO) !== 0) return undefined;
     // Only this thread writes the word.
     const count = Atomics.load(words, this.#readers);
@@ -342,9 +345,12 @@ export class RwLock implements Disposable {
     this.#lobby.ringAll();
   }
 
-  /** Nobody here waits to write any more, or whoever does takes it again. */
-  #dropClaim(): void {
-    if (!this.#lobby.isClosed && this.#lobby.line.length === 0) this.#giveUpClaim();
+  /** Who made the claim may have given up: it is for the first in the line, if that writes. */
+  #settleClaim(): void {
+    if (!this.#claimed || this.#lobby.isClosed) return;
+    const { line } = this.#lobby;
+    line.poll();
+    if (line.length === 0) this.#giveUpClaim();
   }
 
   // ---------------------------------------------------------------------- both
@@ -358,7 +364,7 @@ export class RwLock implements Disposable {
 
   /** One gave up that may have had the claim, or was rung. */
   #onCancel(): void {
-    this.#giveUpClaim();
+    this.#settleClaim();
     if ((Atomics.load(this.#words, WRITER) & WHO) === 0) this.#lobby.ringAll();
   }
 
@@ -375,7 +381,7 @@ export class RwLock implements Disposable {
   /** What this realm holds or has claimed, nobody gives back while its thread is blocked. */
   #checkDeadlock(writing: boolean): void {
     const who = (Atomics.load(this.#words, WRITER) & WHO) - 1;
-    const isWriting = who >= 0 && who < MAX_MEMBERS && !this.#claimed &&
+    const isWriting = who >= 0 && who < MAX_MEMBERS && !(writing && this.#claimed) &&
       this.#lobby.isOfThisRealm(who);
     if (!isWriting && !(writing && this.#isReadingHere())) return;
     const holds = isWriting ? "writing" : "reading";

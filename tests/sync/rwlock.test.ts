@@ -75,6 +75,64 @@ test("a reader waits for a writer that waits", () =>
     assert.deepEqual(order, ["write", "read"]);
   }));
 
+test("a writer that waits holds off the readers of its own object too", () =>
+  withLocks(2, async ([one, two]) => {
+    for (const holder of [one!, two!]) {
+      const reading = holder.tryRead()!;
+      const order: string[] = [];
+      const writing = one!.write().then(async (guard) => {
+        order.push("write");
+        await sleep(1);
+        guard.unlock();
+      });
+      await sleep(5);
+      for (const lock of [one!, two!]) {
+        assert.equal(lock.tryRead(), undefined, "a writer waits");
+        // Neither this thread's reader nor its writer could go on.
+        assert.throws(() => lock.readSync(), DeadlockError);
+        await assert.rejects(lock.read({ timeout: 2 }), TimeoutError);
+        assert.equal(two!.tryRead(), undefined, "it waits still");
+      }
+      const later = one!.read().then((guard) => {
+        order.push("read");
+        guard.unlock();
+      });
+      await sleep(5);
+      assert.deepEqual(order, []);
+      reading.unlock();
+      await Promise.all([writing, later]);
+      assert.deepEqual(order, ["write", "read"]);
+      one!.readSync().unlock();
+    }
+  }));
+
+test("what a writer claimed goes to the next in its object, or to nobody", () =>
+  withLocks(2, async ([one, two]) => {
+    const reading = two!.tryRead()!;
+    const stop = new AbortController();
+    const first = one!.write({ signal: stop.signal });
+    const second = one!.write();
+    const third = one!.read();
+    stop.abort(new Error("enough"));
+    await assert.rejects(first, /enough/);
+    assert.equal(two!.tryRead(), undefined, "the second waits");
+    // A write that is refused changes nothing for those who wait.
+    assert.throws(() => one!.writeSync(), DeadlockError);
+    assert.equal(one!.tryWrite(), undefined);
+    assert.equal(two!.tryRead(), undefined, "it waits still");
+    reading.unlock();
+    (await second).unlock();
+    (await third).unlock();
+    const again = two!.tryRead()!;
+    const last = one!.write({ timeout: 5 });
+    const behind = one!.read();
+    await assert.rejects(last, TimeoutError);
+    (await behind).unlock();
+    assert.throws(() => one!.writeSync(), DeadlockError);
+    again.unlock();
+    two!.writeSync().unlock();
+  }));
+
 test("a writer that gives up lets the readers in", () =>
   withLocks(3, async ([one, two, three]) => {
     using _reading = one!.tryRead()!;
