@@ -4,7 +4,7 @@
  * @module
  */
 import { CodecError } from "../errors.ts";
-import type { Codec } from "./codec.ts";
+import type { TypedCodec } from "./typed_codec.ts";
 
 /**
  * Carries `Uint8Array` as it is, and nothing else: any other value is a
@@ -12,7 +12,7 @@ import type { Codec } from "./codec.ts";
  * {@linkcode RpcClient} speak; calls of methods have lists of arguments, so
  * {@linkcode serve} needs another one.
  */
-export const bytes: Codec = {
+export const bytes: TypedCodec<Uint8Array> = {
   name: "bytes",
   encode(value) {
     if (value instanceof Uint8Array) return value;

@@ -64,6 +64,11 @@ export class FieldError extends ArgumentError {
     this.#detail = detail;
   }
 
+  /** The same of a value that is in no struct. */
+  of(what: string): ArgumentError {
+    return new ArgumentError(`${what} ${this.#detail}`);
+  }
+
   /** The same, seen from what the struct or array is in. */
   within(name: string): FieldError {
     const dot = this.#path.startsWith("[") ? "" : ".";

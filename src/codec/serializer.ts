@@ -21,6 +21,14 @@ export interface SerializerOptions<T> {
   read(buffer: ReadBuffer): T;
 }
 
+/** The names of all options; held against the interface by the compiler. */
+const OPTIONS: Record<keyof SerializerOptions<unknown>, true> = {
+  name: true,
+  size: true,
+  write: true,
+  read: true,
+};
+
 /**
  * A codec of your own: a format that is written and read piece by piece.
  *
@@ -52,6 +60,13 @@ export function serializer<T>(options: SerializerOptions<T>): TypedCodec<T> {
     throw new ArgumentError(
       "a serializer has a name, write(value, buffer) and read(buffer), and a size if it is fixed",
     );
+  }
+  for (const [key, value] of Object.entries(options)) {
+    if (value !== undefined && !Object.hasOwn(OPTIONS, key)) {
+      throw new ArgumentError(
+        `a serializer has no option \`${key}\`; there are ${Object.keys(OPTIONS).join(", ")}`,
+      );
+    }
   }
   return size === undefined
     ? new Serializer(options)

@@ -5,6 +5,7 @@
  * @module
  */
 import { ArgumentError } from "../errors.ts";
+import { FieldError, showValue } from "./field.ts";
 import type { ScalarField } from "./field.ts";
 import { bool, f16, f32, f64, i16, i32, i64, i8, u16, u32, u64, u8 } from "./number_fields.ts";
 
@@ -110,10 +111,10 @@ export class WriteBuffer {
     // Checked before the cursor moves, so that nothing is half-written.
     const at = this.#claim(field.size);
     try {
-      field.write(this.#data, at, value, "to be written");
+      field.write(this.#data, at, value, "");
     } catch (error) {
       this.#at = at;
-      throw error;
+      throw error instanceof FieldError ? error.of("the value to be written") : error;
     }
   }
 
@@ -179,12 +180,28 @@ export class WriteBuffer {
 
   /** Bytes as they are, without their length: who reads them must know it. */
   bytes(value: Uint8Array): void {
+    if (!(value instanceof Uint8Array)) {
+      throw new ArgumentError(`bytes to be written are a Uint8Array, got ${showValue(value)}`);
+    }
     const at = this.#claim(value.length);
     this.#bytes.set(value, at);
   }
 
-  /** A text: its length in bytes as u32, then UTF-8. Halves of surrogate pairs become U+FFFD. */
+  /**
+   * A text: its length in bytes as u32, then UTF-8.
+   *
+   * @throws {ArgumentError} It is no text, or holds half of a surrogate pair, which UTF-8 can't.
+   */
   string(value: string): void {
+    if (typeof value !== "string") {
+      throw new ArgumentError(`a text to be written is a string, got ${showValue(value)}`);
+    }
+    if (!value.isWellFormed()) {
+      throw new ArgumentError(
+        `the text to be written is ${showValue(value)}, which holds half of a surrogate pair: ` +
+          "pass it through toWellFormed() if U+FFFD may stand for it",
+      );
+    }
     const text = encoder.encode(value);
     const at = this.#claim(4 + text.length);
     this.#data.setUint32(at, text.length, true);

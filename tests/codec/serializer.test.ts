@@ -57,6 +57,13 @@ test("values out of range are refused, and nothing is written", () => {
   assert.throws(() => buffer.u8(256), /is 256; u8 takes a whole number from 0 to 255/);
   assert.throws(() => buffer.i64(5 as never), ArgumentError);
   assert.throws(() => buffer.f64(undefined as never), ArgumentError);
+  assert.throws(() => buffer.u8(300), {
+    message: "the value to be written is 300; u8 takes a whole number from 0 to 255",
+  });
+  assert.throws(() => buffer.string(undefined as never), /a string, got undefined/);
+  assert.throws(() => buffer.string(5 as never), ArgumentError);
+  assert.throws(() => buffer.string("half \ud800"), /holds half of a surrogate pair/);
+  assert.throws(() => buffer.bytes("raw" as never), /a Uint8Array, got "raw"/);
   assert.equal(buffer.position, 0);
 });
 
@@ -105,4 +112,6 @@ test("a serializer of a fixed size fills up with zeros, and has no more", () => 
   for (const options of [{}, { name: "x" }, { name: "x", write() {}, read() {}, size: 0 }]) {
     assert.throws(() => serializer(options as never), ArgumentError);
   }
+  const misspelt = { name: "x", write() {}, read() {}, sise: 8 };
+  assert.throws(() => serializer(misspelt), /no option `sise`; there are name, size, write, read/);
 });
