@@ -144,6 +144,12 @@ export function checkOptions(options: object, known?: readonly string[]): void {
   }
 }
 
+/** Checks an option that is true or false. */
+export function checkFlag(option: string, value: unknown): void {
+  if (value === undefined || typeof value === "boolean") return;
+  throw new ArgumentError(`\`${option}\` is true or false, got ${show(value)}`);
+}
+
 function checkSignal(value: unknown): void {
   if (value instanceof AbortSignal) return;
   throw new ArgumentError(`\`signal\` is an AbortSignal, got ${show(value)}`);

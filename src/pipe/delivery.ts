@@ -6,6 +6,7 @@
 import type { Codec } from "../codec/codec.ts";
 import { StructCodec } from "../codec/struct.ts";
 import type { ViewCursor } from "../codec/struct.ts";
+import { checkFlag } from "../connection/options.ts";
 import { ArgumentError, CorruptSegmentError } from "../errors.ts";
 import { Polled } from "../wake/reactor.ts";
 import type { PipeEnd } from "./end.ts";
@@ -45,6 +46,7 @@ export function checkHandlers(handlers: Handlers<never, never>, codec: Codec): v
   if (given > 1) {
     throw new ArgumentError("a receiver has one handler: onMessage, onMessages or onRead");
   }
+  checkFlag("acknowledge", acknowledge);
   if (acknowledge === true && given === 0) {
     throw new ArgumentError("`acknowledge` needs a handler, whose end acknowledges a message");
   }

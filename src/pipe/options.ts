@@ -7,7 +7,7 @@ import type { Codec } from "../codec/codec.ts";
 import { checkCodec } from "../codec/codec.ts";
 import { isFixedCodec } from "../codec/typed_codec.ts";
 import type { FixedCodec } from "../codec/typed_codec.ts";
-import { checkOptions, checkTimeout, show } from "../connection/options.ts";
+import { checkFlag, checkOptions, checkTimeout, show } from "../connection/options.ts";
 import { ArgumentError } from "../errors.ts";
 import type { GoneReason } from "../errors.ts";
 
@@ -43,6 +43,18 @@ export interface PipeOptions {
   onError?: (error: unknown) => void;
 }
 
+/** The names of all options; held against the interface by the compiler. */
+export const PIPE_OPTIONS: Record<keyof PipeOptions, true> = {
+  directory: true,
+  capacity: true,
+  messageBytes: true,
+  durable: true,
+  timeout: true,
+  onConnect: true,
+  onDisconnect: true,
+  onError: true,
+};
+
 const DEFAULT_CAPACITY = 1024;
 const DEFAULT_MESSAGE_BYTES = 1024;
 /** The most bytes of all slots together. */
@@ -64,8 +76,8 @@ export interface Shape {
 
 /** Checks what a user gives, and says what follows for the memory. */
 export function shapeOf(options: PipeOptions, codec: Codec): Shape {
-  checkOptions(options);
   checkTimeout(options.timeout);
+  checkFlag("durable", options.durable);
   checkCodec(codec);
   const fixed = isFixedCodec(codec) ? codec : undefined;
   const { messageBytes: asked } = options;
@@ -115,6 +127,23 @@ function checkWhole(option: string, value: number): number {
   throw new ArgumentError(
     `${option} is a whole number from 1 to ${MAX_BYTES - 8}, got ${show(value)}`,
   );
+}
+
+/** Checks the options of throwing a pipe away. */
+export function checkRemoveOptions(options: { directory?: string }): void {
+  checkOptions(options, ["directory"]);
+}
+
+/** Checks the messages that a user wants to send at once. */
+export function checkList(values: readonly unknown[]): void {
+  if (Array.isArray(values)) return;
+  throw new ArgumentError(`the messages to be sent are an array, got ${show(values)}`);
+}
+
+/** Checks what a user gives to fill, or to read, structs. */
+export function checkFunction(name: string, value: unknown): void {
+  if (typeof value === "function") return;
+  throw new ArgumentError(`\`${name}\` is a function, got ${show(value)}`);
 }
 
 /** Checks how many messages a user wants to send or receive at once. */

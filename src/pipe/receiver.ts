@@ -8,7 +8,7 @@ import { messagePack } from "../codec/messagepack.ts";
 import { StructCodec } from "../codec/struct.ts";
 import type { ViewCursor } from "../codec/struct.ts";
 import type { TypedCodec } from "../codec/typed_codec.ts";
-import { checkTimeout } from "../connection/options.ts";
+import { checkOptions, checkTimeout } from "../connection/options.ts";
 import type { WaitOptions } from "../connection/options.ts";
 import { ArgumentError, ClosedError, CorruptSegmentError, DeadlockError } from "../errors.ts";
 import { Polled } from "../wake/reactor.ts";
@@ -17,7 +17,7 @@ import { WaitLine } from "../wake/wait_line.ts";
 import { PipeEnd } from "./end.ts";
 import { checkHandlers, Delivery } from "./delivery.ts";
 import type { Handlers } from "./delivery.ts";
-import { checkCount, shapeOf } from "./options.ts";
+import { checkCount, checkFunction, checkRemoveOptions, PIPE_OPTIONS, shapeOf } from "./options.ts";
 import type { PipeOptions } from "./options.ts";
 import { Inbox } from "./inbox.ts";
 
@@ -26,6 +26,17 @@ export interface ReceiverOptions<T, V = never> extends PipeOptions, Handlers<T, 
   /** How bytes become values; the sender must use the same. Default {@linkcode messagePack}. */
   codec?: TypedCodec<T> | Codec;
 }
+
+/** The names of all options; held against the interface by the compiler. */
+const OPTIONS: Record<keyof ReceiverOptions<unknown>, true> = {
+  ...PIPE_OPTIONS,
+  codec: true,
+  onMessage: true,
+  onMessages: true,
+  onRead: true,
+  acknowledge: true,
+};
+const NAMES = Object.keys(OPTIONS);
 
 /** How many, and how to wait for the first. */
 export interface ReceiveOptions extends WaitOptions {
@@ -96,7 +107,8 @@ export class Receiver<T = unknown, V = never> implements AsyncDisposable, AsyncI
   static open<T = unknown>(name: string, options?: ReceiverOptions<T>): Promise<Receiver<T>>;
   // deno-lint-ignore require-await no-explicit-any -- errors of arguments are rejections too
   static async open(name: string, options: ReceiverOptions<any, any> = {}): Promise<any> {
-    const codec = options.codec ?? messagePack;
+    checkOptions(options, NAMES);
+    const { codec = messagePack } = options;
     const shape = shapeOf(options, codec);
     checkHandlers(options, codec);
     return PipeEnd.open(
@@ -112,7 +124,9 @@ export class Receiver<T = unknown, V = never> implements AsyncDisposable, AsyncI
    * Throws away a pipe that nobody uses, with what is queued in it; false if there is
    * none, or somebody uses it.
    */
-  static remove(name: string, options: { directory?: string } = {}): Promise<boolean> {
+  // deno-lint-ignore require-await -- errors of arguments are rejections too
+  static async remove(name: string, options: { directory?: string } = {}): Promise<boolean> {
+    checkRemoveOptions(options);
     return PipeEnd.remove(name, options.directory);
   }
 
@@ -229,6 +243,7 @@ export class Receiver<T = unknown, V = never> implements AsyncDisposable, AsyncI
    */
   tryRead(handler: (view: V, count: number) => void, max = Infinity): number {
     this.#checkFree();
+    checkFunction("handler", handler);
     const view = this.#checkView();
     return this.#isEmpty() ? 0 : this.#inbox.read(view, handler as never, checkMax(max));
   }
@@ -325,6 +340,7 @@ export class Receiver<T = unknown, V = never> implements AsyncDisposable, AsyncI
 
   #reading(handler: (view: V, count: number) => void, max: number | undefined) {
     this.#checkFree();
+    checkFunction("handler", handler);
     const view = this.#checkView();
     const most = checkMax(max);
     return (): number | undefined =>

@@ -7,7 +7,7 @@ import type { Codec } from "../codec/codec.ts";
 import { messagePack } from "../codec/messagepack.ts";
 import { StructCodec, ViewCursor } from "../codec/struct.ts";
 import type { TypedCodec } from "../codec/typed_codec.ts";
-import { checkTimeout } from "../connection/options.ts";
+import { checkOptions, checkTimeout } from "../connection/options.ts";
 import type { WaitOptions } from "../connection/options.ts";
 import {
   ArgumentError,
@@ -20,7 +20,15 @@ import { Polled } from "../wake/reactor.ts";
 import type { Source } from "../wake/reactor.ts";
 import { WaitLine } from "../wake/wait_line.ts";
 import { PipeEnd } from "./end.ts";
-import { checkCount, LENGTH_BYTES, shapeOf } from "./options.ts";
+import {
+  checkCount,
+  checkFunction,
+  checkList,
+  checkRemoveOptions,
+  LENGTH_BYTES,
+  PIPE_OPTIONS,
+  shapeOf,
+} from "./options.ts";
 import type { PipeOptions } from "./options.ts";
 import { SlotWriter } from "./slots.ts";
 
@@ -29,6 +37,13 @@ export interface SenderOptions<T> extends PipeOptions {
   /** How values become bytes; the receiver must use the same. Default {@linkcode messagePack}. */
   codec?: TypedCodec<T> | Codec;
 }
+
+/** The names of all options; held against the interface by the compiler. */
+const OPTIONS: Record<keyof SenderOptions<unknown>, true> = { ...PIPE_OPTIONS, codec: true };
+const NAMES = Object.keys(OPTIONS);
+
+/** What a `fill` returns: nothing that is used, and no promise, whose end nobody would wait for. */
+type Filled = void | undefined | null | boolean | number | bigint | string | { then?: never };
 
 const SENT = Promise.resolve();
 
@@ -89,7 +104,8 @@ export class Sender<T = unknown, V = never> implements AsyncDisposable {
   static open<T = unknown>(name: string, options?: SenderOptions<T>): Promise<Sender<T>>;
   // deno-lint-ignore require-await no-explicit-any -- errors of arguments are rejections too
   static async open(name: string, options: SenderOptions<any> = {}): Promise<any> {
-    const shape = shapeOf(options, options.codec ?? messagePack);
+    checkOptions(options, NAMES);
+    const shape = shapeOf(options, options.codec === undefined ? messagePack : options.codec);
     return PipeEnd.open(name, "sender", options, shape, (end) => new Sender(end));
   }
 
@@ -97,7 +113,9 @@ export class Sender<T = unknown, V = never> implements AsyncDisposable {
    * Throws away a pipe that nobody uses, with what is queued in it; false if there is
    * none, or somebody uses it.
    */
-  static remove(name: string, options: { directory?: string } = {}): Promise<boolean> {
+  // deno-lint-ignore require-await -- errors of arguments are rejections too
+  static async remove(name: string, options: { directory?: string } = {}): Promise<boolean> {
+    checkRemoveOptions(options);
     return PipeEnd.remove(name, options.directory);
   }
 
@@ -153,7 +171,7 @@ export class Sender<T = unknown, V = never> implements AsyncDisposable {
    * the message is in the pipe. Messages arrive in the order of the calls.
    *
    * @throws {TimeoutError} There was no room in time. The message was not sent.
-   * @throws {ArgumentError} The value doesn't fit the struct. Nothing was sent.
+   * @throws {ArgumentError} The value doesn't fit the struct, or is `undefined`. Nothing was sent.
    * @throws {MessageTooLargeError} It is over `messageBytes`. Nothing was sent.
    * @throws {ClosedError} The sender was closed meanwhile. The message was not sent.
    */
@@ -200,6 +218,7 @@ export class Sender<T = unknown, V = never> implements AsyncDisposable {
    */
   sendMany(values: readonly T[], options?: WaitOptions): Promise<void> {
     try {
+      checkList(values);
       this.#checkBatch(values.length);
       if (!this.#hasRoom(values.length)) return this.#wait(values, options ?? {});
       this.#sendFirst(values, values.length);
@@ -211,6 +230,7 @@ export class Sender<T = unknown, V = never> implements AsyncDisposable {
 
   /** Sends as many of the messages as there is room for, in one step; returns how many. */
   trySendMany(values: readonly T[]): number {
+    checkList(values);
     const count = Math.min(this.#room(values.length), values.length);
     this.#sendFirst(values, count);
     return count;
@@ -218,19 +238,21 @@ export class Sender<T = unknown, V = never> implements AsyncDisposable {
 
   /**
    * Sends `count` structs in one step, written in place: `fill` is called for each with
-   * a view of it. Nothing is allocated. The bytes are what an earlier message left there,
-   * so write all fields. If `fill` throws, nothing is sent.
+   * a view of it. Nothing is allocated. Fields that it doesn't write are zeros. If it
+   * throws, nothing is sent; nor if it returns a promise, because they are sent at once.
    *
    * @throws {TimeoutError} There was no room for all of them in time. None was sent.
-   * @throws {ArgumentError} They are more than the capacity, or the codec isn't a struct.
+   * @throws {ArgumentError} They are more than the capacity, the codec isn't a struct,
+   *   or `fill` is asynchronous. None was sent.
    */
   write(
     count: number,
-    fill: (view: V, index: number) => void,
+    fill: (view: V, index: number) => Filled,
     options: WaitOptions = {},
   ): Promise<void> {
     try {
       this.#checkBatch(checkCount(count));
+      checkFunction("fill", fill);
       if (this.#hasRoom(count)) {
         this.#writeFirst(count, fill);
         return SENT;
@@ -250,7 +272,8 @@ export class Sender<T = unknown, V = never> implements AsyncDisposable {
   }
 
   /** The same for as many of them as there is room for; returns how many. */
-  tryWrite(count: number, fill: (view: V, index: number) => void): number {
+  tryWrite(count: number, fill: (view: V, index: number) => Filled): number {
+    checkFunction("fill", fill);
     const some = Math.min(this.#room(checkCount(count)), count);
     this.#writeFirst(some, fill);
     return some;
@@ -259,10 +282,11 @@ export class Sender<T = unknown, V = never> implements AsyncDisposable {
   /** The same, blocking the thread until there is room for all. */
   writeSync(
     count: number,
-    fill: (view: V, index: number) => void,
+    fill: (view: V, index: number) => Filled,
     options: { timeout?: number } = {},
   ): void {
     this.#checkBatch(checkCount(count));
+    checkFunction("fill", fill);
     if (!this.#hasRoom(count)) this.#block(count, options.timeout);
     this.#writeFirst(count, fill);
   }
@@ -334,6 +358,7 @@ export class Sender<T = unknown, V = never> implements AsyncDisposable {
   #wait(values: readonly T[], options: WaitOptions): Promise<void> {
     const { codec } = this.#end.shape;
     const all = values.map((value) => {
+      checkValue(value);
       const bytes = codec.encode(value);
       this.#checkSize(bytes);
       // A codec may use its memory again.
@@ -387,7 +412,7 @@ export class Sender<T = unknown, V = never> implements AsyncDisposable {
     this.#publish(count);
   }
 
-  #writeFirst(count: number, fill: (view: V, index: number) => void): void {
+  #writeFirst(count: number, fill: (view: V, index: number) => Filled): void {
     const view = this.#view;
     if (view === undefined) {
       throw new ArgumentError(
@@ -398,9 +423,11 @@ export class Sender<T = unknown, V = never> implements AsyncDisposable {
     const { slots, position } = this.#slots;
     this.#filling = true;
     try {
+      slots.clear(position, count);
       for (let i = 0; i < count; i++) {
         ViewCursor.show(view, slots.offset((position + i) >>> 0), 1);
-        fill(view as V, i);
+        const filled = fill(view as V, i);
+        if (typeof filled === "object" && filled !== null) this.#refusePromise(filled);
       }
     } finally {
       this.#filling = false;
@@ -408,7 +435,18 @@ export class Sender<T = unknown, V = never> implements AsyncDisposable {
     this.#publish(count);
   }
 
+  #refusePromise(filled: { then?: unknown }): void {
+    if (typeof filled.then !== "function") return;
+    // How it ends doesn't matter any more.
+    Promise.resolve(filled).catch(() => {});
+    throw new ArgumentError(
+      `what fills structs in pipe "${this.name}" returned a promise: they are sent when it returns, ` +
+        "so await what you need before, and fill them synchronously",
+    );
+  }
+
   #encode(value: T, position: number): void {
+    checkValue(value);
     const { shape, slots } = this.#end;
     if (shape.fixed !== undefined) {
       shape.fixed.encodeInto(value, slots.data, slots.offset(position));
@@ -465,4 +503,9 @@ export class Sender<T = unknown, V = never> implements AsyncDisposable {
     }
     return this.#line.arm();
   }
+}
+
+function checkValue(value: unknown): void {
+  if (value !== undefined) return;
+  throw new ArgumentError("undefined can't be sent: it would look as if nothing came; send null");
 }

@@ -53,6 +53,14 @@ export class Slots {
     return (position & (this.capacity - 1)) * this.#stride;
   }
 
+  /** Fills the slots of `count` messages, which are all free, with zeros. */
+  clear(position: number, count: number): void {
+    const run = Math.min(count, this.contiguous(position));
+    const at = this.offset(position);
+    this.bytes.fill(0, at, at + run * this.#stride);
+    if (run < count) this.bytes.fill(0, 0, (count - run) * this.#stride);
+  }
+
   /** How many follow in memory, from the message of a number on. */
   contiguous(position: number): number {
     return this.capacity - (position & (this.capacity - 1));

@@ -48,7 +48,7 @@ async function round(random: Random, alive: () => void): Promise<void> {
     onError,
   });
   const attacked = mapped(scratch, "publisher-", Kind.publisher);
-  const subscribers: Subscriber[] = [];
+  const subscribers: Subscriber<Uint8Array>[] = [];
   const open = async (): Promise<void> => {
     const onLag = random.pick(["block", "drop-oldest", "disconnect"] as const);
     const history = random.pick([0, 1, 100]);

@@ -117,6 +117,104 @@ test("who fails while writing sends nothing, who fails while reading takes nothi
     assert.deepEqual(receiver.tryReceiveMany(), range(0, 3).map(reading));
   }));
 
+test("what `fill` doesn't write is zeros", () =>
+  withPipe({ capacity: 4 }, async (sender, receiver) => {
+    for (let round = 0; round < 4; round++) {
+      await sender.sendMany(range(1, 4).map(reading));
+      receiver.tryReceiveMany();
+      await sender.write(3, (view, i) => view.id = 7 + i);
+      assert.deepEqual(
+        receiver.tryReceiveMany(),
+        range(7, 10).map((id) => ({ id, value: 0, name: "" })),
+      );
+    }
+  }));
+
+test("nothing is sent if `fill` is asynchronous, or no function", () =>
+  withPipe({ capacity: 4 }, async (sender, receiver) => {
+    const later = async (view: ReturnType<typeof Reading.view>) => {
+      await Promise.resolve();
+      view.id = 1;
+      throw new Error("nobody hears it");
+    };
+    // @ts-expect-error a promise
+    await assert.rejects(sender.write(2, later), /returned a promise: they are sent when it/);
+    // @ts-expect-error a promise
+    assert.throws(() => sender.writeSync(2, later), ArgumentError);
+    // @ts-expect-error a promise
+    assert.throws(() => sender.tryWrite(2, later), ArgumentError);
+    await assert.rejects(
+      sender.write(1, undefined as never),
+      /`fill` is a function, got undefined/,
+    );
+    assert.throws(() => sender.tryWrite(0, null as never), ArgumentError);
+    assert.throws(() => sender.writeSync(0, 5 as never), ArgumentError);
+    for (const values of [5, null, undefined, "ab", new Set([1])]) {
+      await assert.rejects(sender.sendMany(values as never), /are an array, got/);
+      assert.throws(() => sender.trySendMany(values as never), ArgumentError);
+    }
+    await assert.rejects(receiver.read(undefined as never), /`handler` is a function/);
+    assert.throws(() => receiver.tryRead(null as never), ArgumentError);
+    assert.throws(() => receiver.readSync({} as never), ArgumentError);
+    assert.equal(receiver.queued, 0);
+  }));
+
+test("options are checked, and their names", async () => {
+  using scratch = new Scratch();
+  const directory = scratch.path;
+  const wrong = async (task: () => Promise<unknown>, says: RegExp) => {
+    const error = await errorOf(task);
+    assert.ok(error instanceof ArgumentError, String(error));
+    assert.match(error.message, says);
+  };
+  for (
+    const End of [Sender, Receiver] as { open: typeof Sender.open; remove: typeof Sender.remove }[]
+  ) {
+    const misspelt = { directory, capasity: 8 };
+    await wrong(
+      () => End.open("pipe", misspelt),
+      /no option `capasity`; there are .*capacity.*codec/,
+    );
+    await wrong(() => End.open("pipe", null as never), /options are an object, got null/);
+    await wrong(
+      () => End.open("pipe", { directory, codec: null as never }),
+      /`codec` is an object/,
+    );
+    await wrong(() => End.remove("pipe", { dir: directory } as never), /no option `dir`/);
+    for (const durable of ["yes", 1, null, {}]) {
+      await wrong(
+        () => End.open("pipe", { directory, durable: durable as never }),
+        /`durable` is true or false, got/,
+      );
+    }
+  }
+  await wrong(
+    () => Sender.open("pipe", { directory, acknowledge: true } as never),
+    /no option `acknowledge`/,
+  );
+  for (const acknowledge of ["5", -1, {}, NaN, null] as never[]) {
+    const says = /`acknowledge` is true or false, got/;
+    await wrong(() => Receiver.open("pipe", { directory, acknowledge }), says);
+    await wrong(() => Receiver.open("pipe", { directory, acknowledge, onMessage() {} }), says);
+  }
+  assertEmpty(scratch);
+});
+
+test("the bytes codec says what a pipe carries", async () => {
+  using scratch = new Scratch();
+  {
+    const options = { codec: bytes, directory: scratch.path };
+    await using sender = await Sender.open("pipe", options);
+    await using receiver = await Receiver.open("pipe", options);
+    await sender.send(Uint8Array.of(1, 2));
+    const message: Uint8Array = await receiver.receive();
+    assert.deepEqual([...message], [1, 2]);
+    // @ts-expect-error no bytes
+    await assert.rejects(sender.send("text"), CodecError);
+  }
+  assertEmpty(scratch);
+});
+
 test("a send waits for room, a receive for a message, in the order of the calls", () =>
   withPipe({ capacity: 4 }, async (sender, receiver) => {
     sender.trySendMany(range(0, 4).map(reading));
@@ -249,7 +347,7 @@ test("a second one, and what doesn't match, is refused with both values", async 
   assertEmpty(scratch);
 });
 
-test("messages of any size up to the limit, and undefined", async () => {
+test("messages of any size up to the limit, but undefined", async () => {
   using scratch = new Scratch();
   const options = { codec: bytes, capacity: 2, messageBytes: 101, directory: scratch.path };
   {
@@ -278,8 +376,12 @@ test("messages of any size up to the limit, and undefined", async () => {
   {
     await using sender = await Sender.open("pipe", { directory: scratch.path });
     await using receiver = await Receiver.open("pipe", { directory: scratch.path });
-    await sender.sendMany([undefined, { a: [1, new Date(5)] }]);
-    assert.deepEqual(await receiver.receiveMany(), [undefined, { a: [1, new Date(5)] }]);
+    await sender.sendMany([null, { a: [1, new Date(5)] }]);
+    assert.deepEqual(await receiver.receiveMany(), [null, { a: [1, new Date(5)] }]);
+    await assert.rejects(sender.send(undefined), /undefined can't be sent.*send null/);
+    await assert.rejects(sender.sendMany([1, undefined, 2]), ArgumentError);
+    assert.throws(() => sender.trySendMany([1, undefined]), ArgumentError);
+    assert.equal(receiver.queued, 0);
     assert.throws(() => sender.tryWrite(1, () => {}), /only structs are written in place/);
     assert.throws(() => receiver.tryRead(() => {}), /only structs are read in place/);
   }
