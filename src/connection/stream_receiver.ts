@@ -9,7 +9,7 @@
  * @module
  */
 import { RecordFlag, RecordKind } from "../ring/record.ts";
-import { CorruptSegmentError } from "../errors.ts";
+import { CorruptSegmentError, StreamAbortedError } from "../errors.ts";
 import { ByteQueue } from "./byte_queue.ts";
 import { ITEM_COST } from "./stream_host.ts";
 import type { HasBytes, StreamEnd, StreamHost } from "./stream_host.ts";
@@ -42,6 +42,8 @@ export class StreamReceiver implements StreamEnd, HasBytes {
   #dirty = false;
   #state: "open" | "stopped" | "ended" = "open";
   #failure: { readonly error: unknown } | undefined;
+  /** Does the sender wait to hear what became of it all? */
+  #owes = false;
   #closed: (() => void) | undefined;
   /** Told when it ends with an error, and nothing is left to read. */
   onFailure: ((error: unknown) => void) | undefined;
@@ -146,10 +148,13 @@ export class StreamReceiver implements StreamEnd, HasBytes {
     this.#grant(credit);
   }
 
-  /** The reader wants no more. */
+  /** The reader wants no more. After the end it tells a sender that waits to hear of it. */
   stop(reason: unknown): void {
     this.#drop();
-    if (this.#state !== "open") return;
+    if (this.#state !== "open") {
+      this.finished({ error: reason ?? new StreamAbortedError() });
+      return;
+    }
     // Until the sender's end what comes is dropped.
     this.#settle("stopped");
     const { id } = this;
@@ -167,9 +172,10 @@ export class StreamReceiver implements StreamEnd, HasBytes {
     this.#fail(reason);
   }
 
-  /** Tells the sender that all was worked off, or what went wrong with it after the end. */
+  /** Tells the sender that all was worked off, or what went wrong with it after the end. Once. */
   finished(failure?: { readonly error: unknown }): void {
-    if (!this.#acknowledges || this.#state !== "ended") return;
+    if (!this.#owes) return;
+    this.#owes = false;
     this.#host.post(
       RecordKind.stop,
       failure === undefined ? RecordFlag.nothing : 0,
@@ -264,11 +270,13 @@ export class StreamReceiver implements StreamEnd, HasBytes {
     this.#host.forget(this.id);
     if (this.#state !== "open") return;
     if ((flags & RecordFlag.error) !== 0) this.#fail(this.#host.decodeError(payload));
+    else this.#owes = this.#acknowledges;
     this.#settle("ended");
   }
 
   /** See {@linkcode StreamEnd}. */
   disconnected(error: Error): void {
+    this.#owes = false;
     if (this.#state !== "open") return;
     this.#fail(error);
     this.#settle("ended");

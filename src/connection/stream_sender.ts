@@ -8,7 +8,7 @@
  * @module
  */
 import { RecordFlag, RecordKind } from "../ring/record.ts";
-import { CorruptSegmentError } from "../errors.ts";
+import { CorruptSegmentError, StreamAbortedError } from "../errors.ts";
 import { ITEM_COST, Step } from "./stream_host.ts";
 import type { StreamEnd, StreamHost, WaitsForRoom } from "./stream_host.ts";
 
@@ -35,6 +35,8 @@ export class StreamSender implements StreamEnd, WaitsForRoom {
   #finished: PromiseWithResolvers<void> | undefined;
   #state: "open" | "ended" | "closed" = "open";
   #holds = false;
+  /** Why nothing can be sent, if that wasn't this side's wish. */
+  #failure: { readonly error: unknown } | undefined;
   #closed: (() => void) | undefined;
   /** Told at most once. */
   onStop: OnStop | undefined;
@@ -59,6 +61,11 @@ export class StreamSender implements StreamEnd, WaitsForRoom {
   whenOver(task: () => void): void {
     if (this.isOver) task();
     else this.#closed = task;
+  }
+
+  /** Throws why the other side wants no more, or cannot be reached, if so. */
+  throwIfStopped(): void {
+    if (this.#failure !== undefined) throw this.#failure.error ?? new StreamAbortedError();
   }
 
   /** Undefined if there is credit; else a promise to wait for, which never rejects. */
@@ -167,6 +174,7 @@ export class StreamSender implements StreamEnd, WaitsForRoom {
 
   /** The same, and waits until the reader has worked off all of it; rejects if that failed. */
   async finish(): Promise<void> {
+    this.throwIfStopped();
     this.#finished = Promise.withResolvers();
     this.#host.expect();
     try {
@@ -183,6 +191,18 @@ export class StreamSender implements StreamEnd, WaitsForRoom {
     const { id } = this;
     this.#host.post(RecordKind.end, RecordFlag.error, id, 0, this.#host.encodeError(error));
     this.#settle("closed");
+  }
+
+  /** The same, and does not wait for {@linkcode StreamSender.finish} any longer, which rejects. */
+  giveUp(error: unknown): void {
+    if (this.#state === "ended") {
+      this.#state = "closed";
+      this.#host.forget(this.id);
+      this.#finished?.reject(error);
+    } else if (this.#state === "open") {
+      this.#failure = { error };
+      this.fail(error);
+    }
   }
 
   /** The reader wants no more; `payload` describes why. */
@@ -217,6 +237,7 @@ export class StreamSender implements StreamEnd, WaitsForRoom {
   }
 
   #tell(reason: unknown): void {
+    this.#failure = { error: reason };
     const { onStop } = this;
     this.onStop = undefined;
     onStop?.(reason);

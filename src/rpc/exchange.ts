@@ -50,6 +50,17 @@ interface Named {
   readonly keys: string[];
 }
 
+/** An answer that brought streams. */
+class StreamAnswer {
+  readonly value: unknown;
+  readonly ends: readonly StreamEnd[];
+
+  constructor(value: unknown, ends: readonly StreamEnd[]) {
+    this.value = value;
+    this.ends = ends;
+  }
+}
+
 /** See the module. */
 export class Exchange implements ConnectionHandler {
   readonly #options: ExchangeOptions;
@@ -111,7 +122,7 @@ export class Exchange implements ConnectionHandler {
       const flags = ends.length > 0 ? RecordFlag.streams : 0;
       const answer = await connection.request(method(), payload, options, flags);
       if (answer === undefined && ends.length === 0) return undefined;
-      const value = this.#streams.within({ ends }, () => this.#decode(answer));
+      const value = this.#valueOf(answer, ends);
       if (signal !== undefined && ends.length > 0) bindSignal(ends, signal);
       return value;
     } catch (error) {
@@ -137,7 +148,7 @@ export class Exchange implements ConnectionHandler {
         );
       }
       const method = this.number(connection, path);
-      return this.#decode(connection.requestSync(method, payload, timeout));
+      return this.#valueOf(connection.requestSync(method, payload, timeout), ends);
     } catch (error) {
       endAll(ends, error);
       throw error;
@@ -188,6 +199,13 @@ export class Exchange implements ConnectionHandler {
     return payload === undefined ? undefined : this.#codec.decode(payload, this.#functions);
   }
 
+  /** The value of an answer; the ends of the streams in it are added to `ends`. */
+  #valueOf(answer: Bytes | StreamAnswer | undefined, ends: StreamEnd[]): unknown {
+    if (!(answer instanceof StreamAnswer)) return this.#decode(answer);
+    ends.push(...answer.ends);
+    return answer.value;
+  }
+
   #callFunction(id: number, args: unknown[]): Promise<unknown> {
     const { timeout } = this.#options;
     const wrapped = args.map((each) => this.#streams.wrap(each));
@@ -236,6 +254,20 @@ export class Exchange implements ConnectionHandler {
       throw error;
     }
   }
+
+  /**
+   * See {@linkcode ConnectionHandler}. A stream may fail at once: what tells of it comes
+   * right behind the answer, before the promise of the call goes on.
+   */
+  readonly onStreamAnswer = (payload: Bytes | undefined): StreamAnswer => {
+    const ends: StreamEnd[] = [];
+    try {
+      return new StreamAnswer(this.#streams.within({ ends }, () => this.#decode(payload)), ends);
+    } catch (error) {
+      endAll(ends, error);
+      throw error;
+    }
+  };
 
   /** See {@linkcode ConnectionHandler}. */
   onUnwanted(payload: Bytes | undefined): void {

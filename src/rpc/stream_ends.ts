@@ -89,7 +89,9 @@ export async function drain(
   receiver: StreamReceiver,
   writer: WritableStreamDefaultWriter<unknown>,
 ): Promise<void> {
-  writer.closed.catch((error: unknown) => receiver.stop(error));
+  writer.closed.catch((error: unknown) => receiver.stop(error ?? new StreamAbortedError()));
+  // A write that is under way may wait for what its signal tells.
+  receiver.onFailure = (error) => void quietly(() => writer.abort(error));
   try {
     for (;;) {
       if (!receiver.has) {
@@ -105,6 +107,7 @@ export async function drain(
   try {
     receiver.throwIfFailed();
   } catch (error) {
+    receiver.stop(error);
     await quietly(() => writer.abort(error));
     return;
   }
@@ -185,10 +188,20 @@ export function writableOf(sender: StreamSender, encode: EncodeValue): WritableS
     start(controller) {
       const held = new WeakRef(controller);
       sender.onStop = (reason) => held.deref()?.error(reason ?? new StreamAbortedError());
+      // `abort` below comes after a write or a close that is under way: it would wait with them.
+      const { signal } = controller;
+      signal.addEventListener("abort", () => sender.giveUp(signal.reason), { once: true });
     },
     async write(chunk) {
       await sender.ready();
-      await write(sender, chunk, encode);
+      sender.throwIfStopped();
+      try {
+        await write(sender, chunk, encode);
+      } catch (error) {
+        sender.fail(error); // A value that can't cross: the stream is over on both sides.
+        throw error;
+      }
+      sender.throwIfStopped();
     },
     close: () => sender.finish(),
     abort: (reason) => sender.fail(reason),
