@@ -186,12 +186,16 @@ export class Segment {
     this.#binding.shim.cw_segment_release_handle(this.native);
   }
 
-  /** Detaches every view, then unmaps. Calling it again does nothing. */
-  close(): void {
+  /**
+   * Detaches every view, then unmaps; with `stayMapped` it doesn't unmap, because somebody
+   * has a view that can't be detached. Calling it again does nothing.
+   */
+  close(stayMapped = false): void {
     if (!this.#mapped) return;
     this.#mapped = false;
     this.bytes.buffer.transfer();
-    this.#binding.shim.cw_segment_close(this.native);
+    if (stayMapped) this.releaseFile();
+    else this.#binding.shim.cw_segment_close(this.native);
   }
 }
 

@@ -65,6 +65,8 @@ export class Mapping {
   readonly size: number;
   readonly #commons: Commons;
   readonly #uses = new Set<MemoryUse>();
+  /** Somebody transferred a buffer, and can read and write the bytes as long as we run. */
+  #isTransferred = false;
   readonly #closer = (): void => {
     for (const use of [...this.#uses]) this.release(use);
   };
@@ -165,11 +167,14 @@ export class Mapping {
     if (use.closed) return;
     use.closed = true;
     garbage.unregister(use);
-    use.buffer?.deref()?.transfer();
+    const buffer = use.buffer?.deref();
+    // It has bytes, unless it was detached by somebody else.
+    if (buffer?.byteLength === 0) this.#isTransferred = true;
+    else buffer?.transfer();
     this.#uses.delete(use);
     if (this.#uses.size > 0) return;
     mappings.get(this.realm)!.delete(this.encoded);
-    this.#commons.leave();
+    this.#commons.leave(this.#isTransferred);
     this.realm.release(this.#closer);
   }
 
@@ -184,11 +189,10 @@ export function describeMemory(name: string | undefined): string {
   return name === undefined ? "shared memory without a name" : `shared memory "${name}"`;
 }
 
-function notThere({ name, passed }: MemoryWish): Error {
+function notThere({ name, passed, element }: MemoryWish): Error {
   if (passed) return new MemoryGoneError(describeMemory(name));
-  return new ArgumentError(
-    `there is no ${describeMemory(name)}: give a \`size\` in bytes to make it`,
-  );
+  const missing = element ? "a `length` in elements" : "a `size` in bytes";
+  return new ArgumentError(`there is no ${describeMemory(name)}: give ${missing} to make it`);
 }
 
 function checkLargest(realm: Realm, size: number): void {

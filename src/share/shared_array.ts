@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { checkOptions } from "../connection/options.ts";
 import { ArgumentError, NotSharedError } from "../errors.ts";
 import { elementType } from "./elements.ts";
 import type { ElementName, ElementTypes, TypedArray, TypedArrayConstructor } from "./elements.ts";
@@ -27,6 +28,13 @@ export interface SharedArrayOptions<T extends SharedArrayType> {
   /** The runtime directory: an absolute path. Default: `CAUSEWAY_DIR`, or a private one of the user. */
   directory?: string;
 }
+
+const OPTIONS = [
+  "type",
+  "length",
+  "durable",
+  "directory",
+] as const satisfies readonly (keyof SharedArrayOptions<"u8">)[];
 
 /**
  * A typed array over {@linkcode SharedMemory}. `Atomics` work on arrays of integers,
@@ -63,6 +71,10 @@ export class SharedArray<T extends TypedArray> implements Disposable {
     name: string,
     options: SharedArrayOptions<T>,
   ): Promise<SharedArray<SharedArrayOf<T>>> {
+    if (options === undefined) {
+      throw new ArgumentError('give a `type`: SharedArray.open(name, { type: "f64", length })');
+    }
+    checkOptions(options, OPTIONS);
     const { length, type: wanted, ...rest } = options;
     const type = elementType(wanted);
     const size = length === undefined ? undefined : sizeOf(length, type.constructor);
@@ -76,6 +88,8 @@ export class SharedArray<T extends TypedArray> implements Disposable {
    * left over at its end isn't part of it.
    *
    * @throws {NotSharedError} It isn't a `SharedMemory`.
+   * @throws {ArgumentError} It is too small for one element.
+   * @throws {ClosedError} It was closed.
    */
   static of<T extends SharedArrayType>(
     memory: SharedMemory,
@@ -84,8 +98,14 @@ export class SharedArray<T extends TypedArray> implements Disposable {
     if (!(memory instanceof SharedMemory)) {
       throw new NotSharedError(memory === null ? "null" : Object(memory).constructor.name);
     }
-    const { constructor } = elementType(type);
-    const length = Math.floor(memory.size / constructor.BYTES_PER_ELEMENT);
+    const { constructor, name } = elementType(type);
+    const bytes = constructor.BYTES_PER_ELEMENT;
+    const length = Math.floor(memory.size / bytes);
+    if (length === 0) {
+      throw new ArgumentError(
+        `the memory has ${memory.size} bytes, and one element of ${name} has ${bytes}`,
+      );
+    }
     const array = new constructor(memory.buffer, 0, length);
     return new SharedArray(memory, array as SharedArrayOf<T>);
   }

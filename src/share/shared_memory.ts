@@ -6,6 +6,7 @@
  *
  * @module
  */
+import { checkOptions } from "../connection/options.ts";
 import { ArgumentError, ClosedError, CodecError, NotSharedError } from "../errors.ts";
 import { CommonsLayout, PAGE } from "../memory/layout.ts";
 import { checkName, encodeName, randomBytes } from "../memory/names.ts";
@@ -23,6 +24,13 @@ export interface SharedMemoryOptions {
   /** The runtime directory: an absolute path. Default: `CAUSEWAY_DIR`, or a private one of the user. */
   directory?: string;
 }
+
+const OPTIONS = [
+  "size",
+  "durable",
+  "directory",
+] as const satisfies readonly (keyof SharedMemoryOptions)[];
+const DIRECTORY = ["directory"] as const;
 
 /** The largest size that the layout can say: 2^32 - 1 pages, with those before the data. */
 const MAX_SIZE = (0xffff_ffff - CommonsLayout.pages) * PAGE;
@@ -86,16 +94,22 @@ export class SharedMemory implements Disposable {
    * @throws {LimitError} This runtime has no buffers of that size (Bun: 4 GiB), or 256 have it open.
    */
   static async open(name: string, options: SharedMemoryOptions = {}): Promise<SharedMemory> {
+    checkOptions(options, OPTIONS);
     return await openMemory(name, options, 0);
   }
 
   /**
    * Makes memory without a name, for passing it on by reference.
    *
+   * @throws {ArgumentError} An option is missing or out of range.
    * @throws {NoSpaceError} The file system can't hold it.
    * @throws {LimitError} This runtime has no buffers of that size (Bun: 4 GiB).
    */
   static async create(options: { size: number; directory?: string }): Promise<SharedMemory> {
+    if (options === undefined) {
+      throw new ArgumentError("give a `size` in bytes: SharedMemory.create({ size })");
+    }
+    checkOptions(options, ["size", ...DIRECTORY]);
     const { size, directory } = options;
     checkSize(size, true);
     return await acquire(directory, (realm) => {
@@ -106,6 +120,7 @@ export class SharedMemory implements Disposable {
 
   /** Removes durable memory that nobody has open; false if there is none, or somebody has. */
   static async remove(name: string, options: { directory?: string } = {}): Promise<boolean> {
+    checkOptions(options, DIRECTORY);
     const encoded = await encodeName(checkName(name));
     return await acquire(options.directory, (realm) => {
       return Commons.remove(realm, MEMORY_FOLDER, encoded);
@@ -116,16 +131,19 @@ export class SharedMemory implements Disposable {
    * The memory that a buffer or view is of, to pass it on.
    *
    * @throws {NotSharedError} It is a buffer of this process alone.
+   * @throws {ClosedError} The memory was closed.
    */
   static of(buffer: ArrayBufferLike | ArrayBufferView): SharedMemory {
     const owner = owners.get(ArrayBuffer.isView(buffer) ? buffer.buffer : buffer);
+    if (owner?.isClosed) throw new ClosedError(describeMemory(owner.name));
     if (owner !== undefined) return owner;
     throw new NotSharedError(typeNameOf(buffer));
   }
 
   /**
    * All of it as a buffer, for views of any type. Views are empty once the memory is
-   * closed.
+   * closed. Don't transfer it: who has it then can't be kept from the bytes, so they stay
+   * mapped as long as this process runs. Another worker opens the memory by its name.
    *
    * @throws {ClosedError} It was closed.
    */

@@ -141,8 +141,11 @@ export class Commons {
     return commons;
   }
 
-  /** Ends the membership. The pattern has given back all that it held. */
-  leave(): void {
+  /**
+   * Ends the membership. The pattern has given back all that it held. For `stayMapped` see
+   * {@linkcode Segment.close}.
+   */
+  leave(stayMapped = false): void {
     if (this.#closed) return;
     this.#closed = true;
     this.#realm.onDeathHint.delete(this.#look);
@@ -154,7 +157,7 @@ export class Commons {
     });
     directory.prune(this.#parts);
     this.members.close();
-    this.segment.close();
+    this.segment.close(stayMapped);
   }
 
   /** Called on each hint of a death: recovers and frees the slots of the dead. */

@@ -85,7 +85,12 @@ test("what doesn't match, or isn't there, is an error that says what", async () 
   for (const size of [0, -1, 1.5, NaN, 2 ** 52, "5" as never]) {
     await assert.rejects(SharedMemory.open("m", { size, directory }), ArgumentError);
   }
-  await assert.rejects(SharedMemory.create({ directory } as never), ArgumentError);
+  for (const none of [{ directory }, undefined, null, 5, { size: 5, dir: directory }]) {
+    await assert.rejects(SharedMemory.create(none as never), ArgumentError);
+  }
+  const misspelt = SharedMemory.open("m", { sise: 5, directory } as never);
+  await assert.rejects(misspelt, /no option `sise`; there are size, durable, directory/);
+  await assert.rejects(SharedMemory.remove("m", { dir: directory } as never), ArgumentError);
   using _one = await SharedMemory.open("m", { size: 8192, directory });
   const before = scratch.files();
   const other = SharedMemory.open("m", { size: 4096, directory });
@@ -153,6 +158,25 @@ test("views lead back to their memory; other buffers are told apart", async () =
     });
     assert.throws(() => SharedArray.of(plain as never, "u8"), NotSharedError);
   }
+  const { buffer } = memory;
+  memory.close();
+  assert.throws(() => SharedMemory.of(buffer), ClosedError);
+  assert.throws(() => SharedArray.of(memory, "u8"), ClosedError);
+});
+
+test("a buffer that was transferred stays good, and closing leaves no file", async () => {
+  using scratch = new Scratch();
+  const one = await SharedMemory.open("m", { size: 64, directory: scratch.path });
+  const two = await SharedMemory.open("m", { directory: scratch.path });
+  const { buffer } = one;
+  const taken = new Uint8Array(structuredClone(buffer, { transfer: [buffer] }));
+  one.close();
+  one.close();
+  two.bytes[5] = 5;
+  two.close();
+  assert.deepEqual(scratch.files(), []);
+  assert.equal(taken.length, 64);
+  taken[6] = taken[5]!; // no crash, whether these are the bytes or a copy of them
 });
 
 test("codecs don't copy it by accident", async () => {
@@ -190,6 +214,16 @@ test("shared arrays have a type and a length", async () => {
   assert.equal(Atomics.add(counters.array, 1, 5), 0);
   using longs = await SharedArray.open("d", { type: "i64", length: 1, directory });
   assert.equal(longs.array[0], 0n);
+  const missing = SharedArray.open("b", { type: "u8", directory });
+  await assert.rejects(missing, /no shared memory "b": give a `length` in elements/);
+  const misspelt = SharedArray.open("b", { type: "u8", size: 5, directory } as never);
+  await assert.rejects(misspelt, /no option `size`; there are type, length/);
+  for (const options of [undefined, null]) {
+    await assert.rejects(SharedArray.open("b", options as never), ArgumentError);
+  }
+  using small = await SharedMemory.create({ size: 7, directory });
+  assert.throws(() => SharedArray.of(small, "f64"), /has 7 bytes, and one element of f64 has 8/);
+  assert.equal(SharedArray.of(small, "u32").length, 1);
   using bytes = await SharedMemory.open("a", { directory });
   assert.equal(bytes.size, 800, "as bytes anybody may see it");
 });
