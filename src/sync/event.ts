@@ -11,7 +11,7 @@ import type { WaitOptions } from "../connection/options.ts";
 import { CorruptSegmentError, ParameterMismatchError } from "../errors.ts";
 import { EventLayout, Kind, Member } from "../memory/layout.ts";
 import type { Segment } from "../memory/segment.ts";
-import { checkFlag, Lobby } from "./lobby.ts";
+import { checkFlag, Lobby, LOCK_OPTIONS } from "./lobby.ts";
 import type { LobbyKind, LockOptions, SyncWaitOptions } from "./lobby.ts";
 
 const MODE = EventLayout.mode >> 2;
@@ -27,6 +27,11 @@ export interface EventOptions extends LockOptions {
   /** Each set lets one waiter go on. Default false, or what it was made with. */
   autoReset?: boolean;
 }
+
+const OPTIONS = [
+  ...LOCK_OPTIONS,
+  "autoReset",
+] as const satisfies readonly (keyof EventOptions)[];
 
 /**
  * A named event.
@@ -67,8 +72,8 @@ export class Event implements Disposable {
    * @throws {ArgumentError} An option is out of range.
    */
   static async open(name: string, options: EventOptions = {}): Promise<Event> {
-    const autoReset = checkFlag("autoReset", options.autoReset);
-    return new Event(await Lobby.open(name, options, kindOf(name, autoReset)));
+    const autoReset = checkFlag("autoReset", options?.autoReset);
+    return new Event(await Lobby.open(name, options, kindOf(name, autoReset), OPTIONS));
   }
 
   /** The name it was opened with. */

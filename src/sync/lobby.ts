@@ -28,6 +28,13 @@ export interface LockOptions {
   directory?: string;
 }
 
+/** The names of {@linkcode LockOptions}. */
+export const LOCK_OPTIONS = [
+  "timeout",
+  "directory",
+] as const satisfies readonly (keyof LockOptions)[];
+const WAIT_OPTIONS = ["timeout", "signal"];
+
 /** How to wait, blocking the thread. */
 export interface SyncWaitOptions {
   /** Milliseconds; `Infinity` waits for ever. */
@@ -105,8 +112,13 @@ export class Lobby {
   }
 
   /** Opens or makes it. */
-  static async open(name: string, options: LockOptions, kind: LobbyKind): Promise<Lobby> {
-    checkOptions(options);
+  static async open(
+    name: string,
+    options: LockOptions,
+    kind: LobbyKind,
+    known: readonly string[] = LOCK_OPTIONS,
+  ): Promise<Lobby> {
+    checkOptions(options, known);
     const timeout = checkTimeout(options.timeout, Infinity);
     const encoded = await encodeName(checkName(name));
     let lobby: Lobby | undefined;
@@ -138,7 +150,7 @@ export class Lobby {
   /** Checks how to wait. */
   limits(options: { timeout?: number; signal?: AbortSignal } | undefined): WaitLimits {
     if (options === undefined) return { timeout: this.#timeout };
-    checkOptions(options);
+    checkOptions(options, WAIT_OPTIONS);
     return { timeout: checkTimeout(options.timeout, this.#timeout), signal: options.signal };
   }
 

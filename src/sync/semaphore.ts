@@ -23,6 +23,7 @@ import type { Polled } from "../wake/reactor.ts";
 import { Realm } from "../wake/realm.ts";
 import type { Peer } from "../wake/realm.ts";
 import { WaitLine } from "../wake/wait_line.ts";
+import { LOCK_OPTIONS } from "./lobby.ts";
 import type { LockOptions, SyncWaitOptions } from "./lobby.ts";
 
 const CREATE = 1;
@@ -34,6 +35,11 @@ export interface SemaphoreOptions extends LockOptions {
   /** The count that a new one starts with. Default 0. One that exists keeps its own. */
   initial?: number;
 }
+
+const OPTIONS = [
+  ...LOCK_OPTIONS,
+  "initial",
+] as const satisfies readonly (keyof SemaphoreOptions)[];
 
 /** The native thread that waits for us. */
 interface Acquirer {
@@ -110,7 +116,7 @@ export class Semaphore implements Disposable {
    * @throws {PermissionError} It is another user's.
    */
   static async open(name: string, options: SemaphoreOptions = {}): Promise<Semaphore> {
-    checkOptions(options);
+    checkOptions(options, OPTIONS);
     const { initial = 0 } = options;
     if (!Number.isInteger(initial) || initial < 0 || initial > MAX_COUNT) {
       throw new ArgumentError(
@@ -160,7 +166,7 @@ export class Semaphore implements Disposable {
   acquire(options: WaitOptions = {}): Promise<void> {
     try {
       this.#checkOpen();
-      checkOptions(options);
+      checkOptions(options, ["timeout", "signal"]);
       const { signal } = options;
       const timeout = checkTimeout(options.timeout, this.#timeout);
       if (signal?.aborted) return Promise.reject(signal.reason);

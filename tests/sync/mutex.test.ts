@@ -5,7 +5,10 @@ import {
   ClosedError,
   CorruptSegmentError,
   DeadlockError,
+  Event,
   Mutex,
+  RwLock,
+  Semaphore,
   TimeoutError,
 } from "../../mod.ts";
 import { Kind, MutexLayout } from "../../src/memory/layout.ts";
@@ -105,6 +108,19 @@ test("a wait ends with its time, its signal, or the mutex", () =>
     assert.throws(() => two!.tryLock(), ClosedError);
     guard.unlock();
   }));
+
+test("options of no known name are refused", async () => {
+  using scratch = new Scratch();
+  const options = { directory: scratch.path, timeOut: 5 };
+  for (const { open } of [Mutex, RwLock, Event, Semaphore]) {
+    const opening = Reflect.apply(open, undefined, ["m", options]) as Promise<unknown>;
+    await assert.rejects(opening, /no option `timeOut`; there are timeout, directory/);
+  }
+  const event = await Event.open("e", { directory: scratch.path, autoReset: true });
+  await assert.rejects(event.wait({ timeOut: 5 } as never), ArgumentError);
+  event.close();
+  assert.deepEqual(scratch.files(), []);
+});
 
 test("the default time of waits is an option", async () => {
   using scratch = new Scratch();
