@@ -150,8 +150,27 @@ export function sweep(binding: Binding, directory: RuntimeDirectory): void {
   for (const file of directory.list(directory.path(NODES))) {
     const id = file.endsWith(UNPUBLISHED) ? file.slice(0, -UNPUBLISHED.length) : file;
     const path = directory.path(NODES, file);
-    if (!isNodeId(id) || Segment.probeLease(binding, path) !== false) continue;
-    if (id === file) buryNode(directory, id);
-    else directory.removeFile(path);
+    if (!isNodeId(id)) continue;
+    const held = Segment.probeLease(binding, path);
+    if (id !== file) removeUnpublished(directory, path, held);
+    else if (held === false) buryNode(directory, id);
+  }
+}
+
+/**
+ * One whose maker died before it had a size can't be opened: it has no lease to prove
+ * the death by, and needs none. A maker that lives, and finds it gone, begins again.
+ */
+function removeUnpublished(
+  directory: RuntimeDirectory,
+  path: string,
+  held: boolean | undefined,
+): void {
+  if (held === true) return;
+  try {
+    directory.removeFile(path);
+  } catch (error) {
+    // Something else has that name, or somebody else owns it: it isn't ours.
+    if (!(error instanceof CausewayError)) throw error;
   }
 }

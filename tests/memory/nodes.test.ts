@@ -105,6 +105,18 @@ test("a node that died before it was public goes with the next sweep", () => {
   sweeper.segment.close();
 });
 
+test("a node that died before its file had a size goes with the next sweep", () => {
+  using scratch = new Scratch();
+  const { directory } = scratch;
+  directory.within([NODES], () => {});
+  fs.writeFileSync(scratch.at(NODES, "0123456789abcdef.new"), "", { mode: 0o600 });
+  fs.mkdirSync(scratch.at(NODES, "0123456789abcde0.new"));
+  const sweeper = createNode(native, directory);
+  const left = fs.readdirSync(scratch.at(NODES)).sort();
+  assert.deepEqual(left, ["0123456789abcde0.new", sweeper.id].sort());
+  sweeper.segment.close();
+});
+
 test("a sweep leaves alone what is no node", () => {
   using scratch = new Scratch();
   const { directory } = scratch;
