@@ -61,7 +61,7 @@ export { Semaphore } from "./src/sync/semaphore.ts";
 export type { SemaphoreOptions } from "./src/sync/semaphore.ts";
 export type { LockOptions, SyncWaitOptions } from "./src/sync/lobby.ts";
 export { Queue } from "./src/queue/queue.ts";
-export type { QueueOptions } from "./src/queue/queue.ts";
+export type { QueueOptions, TypedQueueOptions } from "./src/queue/queue.ts";
 export { Delivery } from "./src/queue/delivery.ts";
 export type { QueueStatistics } from "./src/queue/core.ts";
 export { Publisher } from "./src/topic/publisher.ts";

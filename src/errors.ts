@@ -94,8 +94,8 @@ export class CapacityMismatchError extends CausewayError {
 /** The object was closed, by this side. */
 export class ClosedError extends CausewayError {
   /** Made by the library only. */
-  constructor(what: string) {
-    super("CLOSED", `${what} is closed: open a new one to go on`);
+  constructor(what: string, message = `${what} is closed: open a new one to go on`) {
+    super("CLOSED", message);
   }
 }
 

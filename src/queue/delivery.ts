@@ -4,6 +4,7 @@
  * @module
  */
 import { ClosedError } from "../errors.ts";
+import type { Holds } from "../share/passing.ts";
 import type { Held, QueueCore } from "./core.ts";
 
 /**
@@ -28,7 +29,9 @@ export class Delivery<T = unknown> implements Disposable {
   readonly redelivered: boolean;
   readonly #core: QueueCore;
   readonly #held: Held;
-  #state: "held" | "done" | "given back" = "held";
+  /** What keeps the shared memory in it for the next one, if this one doesn't acknowledge it. */
+  readonly #holds: Holds | undefined;
+  #state: "held" | "done" | "rejected" | "lost" = "held";
 
   /** Made by {@linkcode Queue} only. */
   constructor(
@@ -37,11 +40,13 @@ export class Delivery<T = unknown> implements Disposable {
     chunk: number,
     position: number,
     redelivered: boolean,
+    holds: Holds | undefined,
   ) {
     this.value = value;
     this.redelivered = redelivered;
     this.#core = core;
-    this.#held = { chunk, position, redelivered, onLost: () => this.#state = "given back" };
+    this.#held = { chunk, position, redelivered, onLost: () => this.#state = "lost" };
+    this.#holds = holds;
     core.hold(this.#held);
   }
 
@@ -53,9 +58,10 @@ export class Delivery<T = unknown> implements Disposable {
    */
   ack(): void {
     if (this.#state === "done") return;
-    if (this.#state === "given back") throw new ClosedError("a delivery that was given back");
+    if (this.#state !== "held") this.#refuse();
     this.#state = "done";
     this.#core.acknowledge(this.#held);
+    this.#holds?.release();
   }
 
   /**
@@ -64,8 +70,19 @@ export class Delivery<T = unknown> implements Disposable {
    */
   reject(): void {
     if (this.#state !== "held") return;
-    this.#state = "given back";
+    this.#state = "rejected";
     this.#core.giveBack(this.#held);
+  }
+
+  #refuse(): never {
+    const why = this.#state === "rejected"
+      ? "it was rejected or disposed of"
+      : "the queue was closed";
+    throw new ClosedError(
+      "delivery",
+      `a message can't be acknowledged after ${why}: it was given back, and somebody gets it ` +
+        "again; acknowledge it before",
+    );
   }
 
   /** The same as {@linkcode Delivery.reject}. */

@@ -16,6 +16,7 @@ import type { WaitOptions } from "../connection/options.ts";
 import { ArgumentError, CodecError, MessageTooLargeError, TimeoutError } from "../errors.ts";
 import { checkName, encodeName } from "../memory/names.ts";
 import { passMemory } from "../share/passing.ts";
+import type { Holds, PassingCodec } from "../share/passing.ts";
 import { Commons } from "../wake/commons.ts";
 import { Realm } from "../wake/realm.ts";
 import type { WaitLimits, WaitLine } from "../wake/wait_line.ts";
@@ -48,6 +49,24 @@ export interface QueueOptions {
   directory?: string;
 }
 
+const OPTIONS = [
+  "capacity",
+  "codec",
+  "durable",
+  "timeout",
+  "directory",
+] as const satisfies readonly (keyof QueueOptions)[];
+const WAIT_OPTIONS = ["timeout", "signal"] as const satisfies readonly (keyof WaitOptions)[];
+
+/**
+ * The options of {@linkcode Queue.open} with a codec that knows the type of its values:
+ * `bytes`, a struct, a serializer.
+ */
+export type TypedQueueOptions<C extends Codec> =
+  & QueueOptions
+  & { codec: C }
+  & (unknown extends ReturnType<C["decode"]> ? { codec: never } : unknown);
+
 /** Takes a payload that was claimed to what the caller gets. */
 type Decode<T> = (payload: Uint8Array<ArrayBuffer>) => T;
 
@@ -70,17 +89,19 @@ export class Queue<T = unknown> implements AsyncDisposable {
   readonly name: string;
   readonly #realm: Realm;
   readonly #core: QueueCore;
-  readonly #codec: Codec;
+  readonly #codec: PassingCodec;
   readonly #timeout: number;
   readonly #closer: () => void;
   readonly #decode: Decode<T>;
+  /** The same for a message that is done when it is handed over. */
+  readonly #decodeDone: Decode<T>;
   #referenced = false;
 
   private constructor(
     name: string,
     realm: Realm,
     core: QueueCore,
-    codec: Codec,
+    codec: PassingCodec,
     timeout: number,
     closer: () => void,
   ) {
@@ -90,10 +111,21 @@ export class Queue<T = unknown> implements AsyncDisposable {
     this.#codec = codec;
     this.#timeout = timeout;
     this.#closer = closer;
+    const { memory } = codec;
     this.#decode = (payload) => {
-      const value = codec.decode(payload);
-      if (value !== undefined) return value as T;
+      try {
+        const value = codec.decode(payload);
+        if (value !== undefined) return value as T;
+      } catch (error) {
+        memory.takeReceived()?.release();
+        throw error;
+      }
       throw new CodecError(`the codec "${codec.name}" read undefined, which no message can be`);
+    };
+    this.#decodeDone = (payload) => {
+      const value = this.#decode(payload);
+      memory.takeReceived()?.release();
+      return value;
     };
   }
 
@@ -107,8 +139,14 @@ export class Queue<T = unknown> implements AsyncDisposable {
    * @throws {NoSpaceError} The file system can't hold it.
    * @throws {ArgumentError} An option is out of range.
    */
-  static async open<T = unknown>(name: string, options: QueueOptions = {}): Promise<Queue<T>> {
-    checkOptions(options);
+  static open<C extends Codec>(
+    name: string,
+    options: TypedQueueOptions<C>,
+  ): Promise<Queue<ReturnType<C["decode"]>>>;
+  /** The same, for values of a given type. */
+  static open<T = unknown>(name: string, options?: QueueOptions): Promise<Queue<T>>;
+  static async open<T>(name: string, options: QueueOptions = {}): Promise<Queue<T>> {
+    checkOptions(options, OPTIONS);
     const encoded = await encodeName(checkName(name));
     const { capacity, durable = false, directory } = options;
     if (capacity !== undefined) checkQueueCapacity(capacity);
@@ -130,7 +168,7 @@ export class Queue<T = unknown> implements AsyncDisposable {
         codec: given.name,
         durable,
       });
-      const codec = passMemory(given, realm, { hold: "held" });
+      const codec = passMemory(given, realm, { hold: "held", keepReceived: true });
       return queue = new Queue<T>(name, realm, core, codec, timeout, closer);
     } catch (error) {
       realm.release(closer);
@@ -143,7 +181,7 @@ export class Queue<T = unknown> implements AsyncDisposable {
    * somebody has it open.
    */
   static async remove(name: string, options: { directory?: string } = {}): Promise<boolean> {
-    checkOptions(options);
+    checkOptions(options, ["directory"]);
     const encoded = await encodeName(checkName(name));
     const closer = (): void => {};
     const realm = await Realm.acquire(options.directory, closer);
@@ -200,7 +238,9 @@ export class Queue<T = unknown> implements AsyncDisposable {
       if (core.room.length === 0 && core.put(payload)) return DONE;
       // The caller may use its bytes for something else.
       const kept = payload.slice();
-      return this.#ended(core.room.wait(() => core.put(kept) || undefined, this.#full, limits));
+      const holds = this.#codec.memory.watch();
+      const waiting = core.room.wait(() => core.put(kept) || undefined, this.#full, limits);
+      return this.#ended(waiting, () => holds?.release());
     } catch (error) {
       return Promise.reject(error);
     }
@@ -216,7 +256,9 @@ export class Queue<T = unknown> implements AsyncDisposable {
   tryEnqueue(value: T): boolean {
     this.#core.checkOpen();
     const payload = this.#encode(value);
-    return this.#core.room.length === 0 && this.#core.put(payload);
+    if (this.#core.room.length === 0 && this.#core.put(payload)) return true;
+    this.#codec.memory.take()?.release();
+    return false;
   }
 
   /**
@@ -228,7 +270,13 @@ export class Queue<T = unknown> implements AsyncDisposable {
   enqueueSync(value: T, options: { timeout?: number } = {}): void {
     const { core, limits } = this.#begin(options);
     const payload = this.#encode(value);
-    this.#block(core.room, () => core.put(payload) || undefined, this.#full, limits.timeout);
+    const holds = this.#codec.memory.watch();
+    try {
+      this.#block(core.room, () => core.put(payload) || undefined, this.#full, limits.timeout);
+    } catch (error) {
+      holds?.release();
+      throw error;
+    }
   }
 
   /**
@@ -238,12 +286,13 @@ export class Queue<T = unknown> implements AsyncDisposable {
    * @throws {TimeoutError} There was no room for all in time; it says how many are in.
    * @throws {MessageTooLargeError} One is larger than {@linkcode Queue.maxMessageBytes}: none is in.
    * @throws {CodecError} The codec can't carry one: none is in.
-   * @throws {ArgumentError} One is undefined: none is in.
+   * @throws {ArgumentError} It is no list, or one is undefined: none is in.
    */
   enqueueMany(values: Iterable<T>, options?: WaitOptions): Promise<void> {
     try {
       const { core, limits } = this.#begin(options);
-      let payloads = Array.from(values, (value) => this.#encode(value));
+      const { encoded, holds } = this.#encodeAll(values);
+      let payloads = encoded;
       let next = core.room.length === 0 ? core.putMany(payloads, 0) : 0;
       if (next === payloads.length) return DONE;
       const { length } = payloads;
@@ -255,11 +304,12 @@ export class Queue<T = unknown> implements AsyncDisposable {
         return next === payloads.length || undefined;
       };
       const tell = (error: unknown): never => {
+        releaseFrom(holds, from + next);
         if (!(error instanceof TimeoutError)) throw error;
         const what = `enqueueing ${length} messages in ${this.#what}`;
         throw new TimeoutError(what, limits.timeout, `${from + next} of them are in the queue`);
       };
-      return this.#ended(core.room.wait(attempt, this.#full, limits).catch(tell));
+      return this.#ended(core.room.wait(attempt, this.#full, limits), tell);
     } catch (error) {
       return Promise.reject(error);
     }
@@ -271,11 +321,14 @@ export class Queue<T = unknown> implements AsyncDisposable {
    *
    * @throws {MessageTooLargeError} One is larger than {@linkcode Queue.maxMessageBytes}: none is in.
    * @throws {CodecError} The codec can't carry one: none is in.
+   * @throws {ArgumentError} It is no list, or one is undefined: none is in.
    */
   tryEnqueueMany(values: Iterable<T>): number {
     this.#core.checkOpen();
-    const payloads = Array.from(values, (value) => this.#encode(value));
-    return this.#core.room.length > 0 ? 0 : this.#core.putMany(payloads, 0);
+    const { encoded, holds } = this.#encodeAll(values);
+    const next = this.#core.room.length > 0 ? 0 : this.#core.putMany(encoded, 0);
+    if (next < encoded.length) releaseFrom(holds, next);
+    return next;
   }
 
   /**
@@ -297,7 +350,7 @@ export class Queue<T = unknown> implements AsyncDisposable {
   tryDequeue(): T | undefined {
     this.#core.checkOpen();
     const payload = this.#core.dequeue();
-    return payload === undefined ? undefined : this.#decode(payload);
+    return payload === undefined ? undefined : this.#decodeDone(payload);
   }
 
   /**
@@ -363,7 +416,8 @@ export class Queue<T = unknown> implements AsyncDisposable {
       reader.finish(chunk, position, redelivered);
       throw error;
     }
-    return new Delivery(core, value, chunk, position, redelivered);
+    const holds = this.#codec.memory.takeReceived();
+    return new Delivery(core, value, chunk, position, redelivered, holds);
   }
 
   /**
@@ -385,12 +439,15 @@ export class Queue<T = unknown> implements AsyncDisposable {
    * Messages as they come, to be acknowledged one by one, until the queue is closed
    * here. No message is taken before the loop asks for it.
    *
+   * One that isn't acknowledged stays with this side, also when the loop goes on or ends:
+   * work may go on with it. With `using`, leaving its turn gives it back.
+   *
    * @throws {TimeoutError} There was none for so long.
    *
    * @example
    * ```ts ignore
-   * for await (const job of queue.deliveries()) {
-   *   await work(job.value);
+   * for await (using job of queue.deliveries()) {
+   *   await work(job.value); // an error gives the job back
    *   job.ack();
    * }
    * ```
@@ -460,7 +517,7 @@ export class Queue<T = unknown> implements AsyncDisposable {
 
   #begin(options: WaitOptions = {}): { core: QueueCore; limits: WaitLimits } {
     this.#core.checkOpen();
-    checkOptions(options);
+    checkOptions(options, WAIT_OPTIONS);
     const { signal } = options;
     const limits = { timeout: checkTimeout(options.timeout, this.#timeout), signal };
     signal?.throwIfAborted();
@@ -474,6 +531,7 @@ export class Queue<T = unknown> implements AsyncDisposable {
     const payload = this.#codec.encode(value);
     const { maxBytes } = this.#core;
     if (payload.length <= maxBytes) return payload;
+    this.#codec.memory.take()?.release();
     throw new MessageTooLargeError(
       payload.length,
       maxBytes,
@@ -482,12 +540,40 @@ export class Queue<T = unknown> implements AsyncDisposable {
     );
   }
 
+  /** With what holds the memory in each, by its index; mostly there is none. */
+  #encodeAll(values: Iterable<T>): { encoded: Uint8Array[]; holds: Map<number, Holds> } {
+    if (
+      typeof (values as Partial<Iterable<T>> | null | undefined)?.[Symbol.iterator] !== "function"
+    ) {
+      throw new ArgumentError(
+        `messages are a list, or something else that \`for of\` goes through, got ${
+          show(values)
+        }: ` +
+          "one message alone is for `enqueue`",
+      );
+    }
+    const holds = new Map<number, Holds>();
+    const encoded: Uint8Array[] = [];
+    try {
+      for (const value of values) {
+        const payload = this.#encode(value);
+        const held = this.#codec.memory.watch();
+        if (held !== undefined) holds.set(encoded.length, held);
+        encoded.push(payload);
+      }
+    } catch (error) {
+      releaseFrom(holds, 0);
+      throw error;
+    }
+    return { encoded, holds };
+  }
+
   #some(most: number): T[] | undefined {
     if (!Number.isInteger(most) || most < 1) {
       throw new ArgumentError(`a whole number of messages from 1, got ${show(most)}`);
     }
     const payloads = this.#core.dequeueMany(most);
-    return payloads.length === 0 ? undefined : payloads.map(this.#decode);
+    return payloads.length === 0 ? undefined : payloads.map(this.#decodeDone);
   }
 
   #receive<R>(attempt: () => R | undefined, options?: WaitOptions): Promise<R> {
@@ -525,9 +611,20 @@ export class Queue<T = unknown> implements AsyncDisposable {
     }
   }
 
-  async #ended(waited: Promise<unknown>): Promise<void> {
-    await waited;
+  /** Calls `onFailure` if it fails, which may throw another error. */
+  async #ended(waited: Promise<unknown>, onFailure: (error: unknown) => void): Promise<void> {
+    try {
+      await waited;
+    } catch (error) {
+      onFailure(error);
+      throw error;
+    }
   }
+}
+
+/** Nobody receives the messages from an index on. */
+function releaseFrom(holds: Map<number, Holds>, from: number): void {
+  for (const [index, held] of holds) if (index >= from) held.release();
 }
 
 /** Milliseconds after which a call that blocks looks again by itself. */

@@ -148,6 +148,17 @@ export class MemoryPassing implements ReferenceType {
     return holds;
   }
 
+  /**
+   * The same, but they stay under way: for a message that waits to be sent. Who gets them
+   * releases them if it wasn't.
+   */
+  watch(): Holds | undefined {
+    if (this.#fresh.length === 0) return undefined;
+    const holds = new Holds(this.#realm, this.#fresh);
+    this.begin();
+    return holds;
+  }
+
   /** The same for values decoded, with `keepReceived`: to be released when the message is done. */
   takeReceived(): Holds | undefined {
     if (this.#received.length === 0) return undefined;

@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { bytes, type Codec, json } from "../../mod.ts";
+import { bytes, type Codec, json, SharedMemory } from "../../mod.ts";
 import * as errors from "../../src/errors.ts";
 import { Queue, type QueueOptions } from "../../src/queue/queue.ts";
 import { Scratch } from "../support/scratch.ts";
@@ -62,7 +62,9 @@ queueTest("a delivery is acknowledged once, or comes again", async (open) => {
   assert.equal(first.redelivered, false);
   first.reject();
   first.reject();
-  assert.throws(() => first.ack(), errors.ClosedError);
+  assert.throws(() => first.ack(), (error) => {
+    return error instanceof errors.ClosedError && /after it was rejected/.test(error.message);
+  });
   {
     using again = a.tryTake()!;
     assert.deepEqual([again.value, again.redelivered], ["one", true]);
@@ -87,7 +89,9 @@ queueTest("closing gives back what isn't acknowledged, and ends waits and loops"
   await b.close();
   const again = await waiting;
   assert.deepEqual([again.value, again.redelivered], [1, true]);
-  assert.throws(() => one.ack(), errors.ClosedError);
+  assert.throws(() => one.ack(), (error) => {
+    return error instanceof errors.ClosedError && /after the queue was closed/.test(error.message);
+  });
   again.ack();
   const loop = (async () => {
     const seen: number[] = [];
@@ -257,4 +261,84 @@ queueTest("a wait that is given up passes its wake-up on", async (open) => {
     await given;
     assert.equal(await taken, round);
   }
+});
+
+queueTest("misspelt options, and messages that are no list, are refused", async (open) => {
+  const queue = await open<number>();
+  await assert.rejects(open({ capasity: 4096 } as never), (error) => {
+    return error instanceof errors.ArgumentError &&
+      /no option `capasity`; there are capacity, codec, durable/.test(error.message);
+  });
+  await assert.rejects(queue.take({ timeOut: 5 } as never), errors.ArgumentError);
+  await assert.rejects(Queue.remove("jobs", { dir: "/" } as never), errors.ArgumentError);
+  for (const values of [5, null, undefined, { length: 3 }]) {
+    const isTaught = (error: unknown): boolean =>
+      error instanceof errors.ArgumentError && /one message alone is for/.test(error.message);
+    await assert.rejects(queue.enqueueMany(values as never), isTaught);
+    assert.throws(() => queue.tryEnqueueMany(values as never), isTaught);
+  }
+  await queue.enqueueMany([]);
+  assert.equal(queue.size, 0);
+});
+
+queueTest("a turn of a loop with `using` gives back what it didn't finish", async (open) => {
+  const [a, b] = [await open<number>(), await open<number>()];
+  a.tryEnqueueMany([1, 2, 3]);
+  for await (using job of b.deliveries()) {
+    if (job.value === 2) break;
+    job.ack();
+  }
+  assert.equal(b.stats.unacknowledged, 0);
+  for await (const job of b.deliveries()) {
+    assert.deepEqual([job.value, job.redelivered], [2, true]);
+    break;
+  }
+  assert.equal(b.stats.unacknowledged, 1, "without it, work may go on");
+});
+
+queueTest("memory in a message is held until it is done, or wasn't sent", async (open, scratch) => {
+  const queue = await open<SharedMemory | number>({ capacity: 4096 });
+  const holds = (): number => scratch.files().filter((file) => file.includes("/hold-")).length;
+  const memory = await SharedMemory.create({ size: 8, directory: scratch.path });
+  await queue.enqueue(memory);
+  while (queue.tryEnqueue(0)) { /* until it is full */ }
+  assert.equal(holds(), 1);
+  assert.equal(queue.tryEnqueue(memory), false);
+  assert.equal(queue.tryEnqueueMany([memory, memory]), 0);
+  for (const timeout of [0, 5]) {
+    await assert.rejects(queue.enqueue(memory, { timeout }), errors.TimeoutError);
+    await assert.rejects(queue.enqueueMany([memory, memory], { timeout }), errors.TimeoutError);
+    assert.throws(() => queue.enqueueSync(memory, { timeout }), errors.TimeoutError);
+  }
+  await assert.rejects(queue.enqueueMany([memory, undefined as never]), errors.ArgumentError);
+  assert.equal(holds(), 1);
+  const waiting = queue.enqueue(memory);
+  assert.equal(holds(), 2);
+  memory.close();
+
+  const first = await queue.take();
+  (first.value as SharedMemory).close();
+  first.reject();
+  const again = await queue.take();
+  assert.deepEqual([(again.value as SharedMemory).size, again.redelivered], [8, true]);
+  assert.equal(holds(), 2);
+  again.ack();
+  assert.equal(holds(), 1);
+  (again.value as SharedMemory).close();
+  for (;;) {
+    const value = await queue.dequeue();
+    if (typeof value === "number") continue;
+    assert.equal(holds(), 0);
+    value.close();
+    break;
+  }
+  await waiting;
+  assert.equal(queue.size, 0);
+
+  using kept = await SharedMemory.create({ size: 8, directory: scratch.path });
+  while (queue.tryEnqueue(0)) { /* until it is full */ }
+  const closed = assert.rejects(queue.enqueue(kept), errors.ClosedError);
+  await queue.close();
+  await closed;
+  assert.equal(holds(), 0);
 });
