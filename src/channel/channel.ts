@@ -14,8 +14,14 @@ import type { ConnectionHandler } from "../connection/handler.ts";
 import type { ConnectionLimits } from "../connection/options.ts";
 import { checkCapacity } from "../connection/handshake.ts";
 import { Link } from "../connection/link.ts";
-import { checkOptions, checkTimeout, errorSink, limitsOf } from "../connection/options.ts";
-import type { OpenOptions, WaitOptions } from "../connection/options.ts";
+import {
+  checkOptions,
+  checkTimeout,
+  errorSink,
+  limitsOf,
+  OPEN_OPTIONS,
+} from "../connection/options.ts";
+import type { OpenOptions, OptionsOf, WaitOptions } from "../connection/options.ts";
 import type { Statistics } from "../connection/statistics.ts";
 import type { GoneReason } from "../errors.ts";
 import { checkName, encodeName } from "../memory/names.ts";
@@ -40,6 +46,16 @@ export interface ChannelOptions extends OpenOptions, BytesHandlers {
    */
   borrow?: boolean;
 }
+
+const KNOWN: OptionsOf<ChannelOptions> = {
+  ...OPEN_OPTIONS,
+  capacity: true,
+  borrow: true,
+  onRequest: true,
+  onMessage: true,
+  onConnect: true,
+  onDisconnect: true,
+};
 
 /** A snapshot of what a channel did. */
 export interface ChannelStatistics extends Readonly<Statistics> {
@@ -122,10 +138,10 @@ export class Channel implements AsyncDisposable {
    *
    * @throws {NameTakenError} Two others are connected under this name.
    * @throws {CapacityMismatchError} The partner chose another capacity.
-   * @throws {ArgumentError} An option is out of range.
+   * @throws {ArgumentError} An option is out of range, or there is none of that name.
    */
   static async open(name: string, options: ChannelOptions = {}): Promise<Channel> {
-    checkOptions(options);
+    checkOptions(options, Object.keys(KNOWN));
     const encoded = await encodeName(checkName(name));
     if (options.capacity !== undefined) checkCapacity(options.capacity);
     checkTimeout(options.timeout);

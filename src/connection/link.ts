@@ -20,7 +20,7 @@ import type { CallOptions } from "./handler.ts";
 import { newStatistics } from "./statistics.ts";
 import type { Statistics } from "./statistics.ts";
 import type { WaitOptions } from "./options.ts";
-import { checkPayload, checkTimeout } from "./options.ts";
+import { checkPayload, checkSignal, checkTimeout } from "./options.ts";
 
 type Bytes = Uint8Array<ArrayBuffer>;
 
@@ -173,6 +173,7 @@ export class Link {
     if (this.#connection !== undefined) return Promise.resolve();
     const timeout = checkTimeout(options.timeout, this.#timeout);
     const { signal } = options;
+    if (signal !== undefined) checkSignal(signal);
     return new Promise((resolve, reject) => {
       signal?.throwIfAborted();
       const { reactor } = this.#realm;
@@ -225,6 +226,7 @@ export class Link {
   ): Promise<Bytes | undefined> {
     const timeout = checkTimeout(options?.timeout, this.#timeout);
     const signal = options?.signal;
+    if (signal !== undefined) checkSignal(signal);
     const connection = this.#connection;
     if (connection !== undefined) {
       return connection.request(method(connection), payload, { timeout, signal });
@@ -256,6 +258,7 @@ export class Link {
     const start = performance.now();
     const timeout = checkTimeout(options?.timeout, this.#timeout);
     const signal = options?.signal;
+    if (signal !== undefined) checkSignal(signal);
     while (this.#connection === undefined) {
       await this.whenConnected(signal === undefined ? { timeout } : { timeout, signal });
     }

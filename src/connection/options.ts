@@ -43,6 +43,23 @@ export interface OpenOptions {
   onError?: (error: unknown) => void;
 }
 
+/** An entry for each option of a type, which the compiler holds against it. */
+export type OptionsOf<Options> = Record<keyof Required<Options>, true>;
+
+/** The options of {@linkcode WaitOptions}. */
+export const WAIT_OPTIONS: OptionsOf<WaitOptions> = { timeout: true, signal: true };
+
+/** The options of {@linkcode OpenOptions}. */
+export const OPEN_OPTIONS: OptionsOf<OpenOptions> = {
+  directory: true,
+  timeout: true,
+  sendQueueBytes: true,
+  maxMessageBytes: true,
+  streamWindowBytes: true,
+  exposeStacks: true,
+  onError: true,
+};
+
 /** Limits of one side of a connection. */
 export interface ConnectionLimits {
   /** Bytes that may wait to be sent. */
@@ -150,8 +167,9 @@ export function checkFlag(option: string, value: unknown): void {
   throw new ArgumentError(`\`${option}\` is true or false, got ${show(value)}`);
 }
 
-function checkSignal(value: unknown): void {
-  if (value instanceof AbortSignal) return;
+/** Checks a signal given by a user. */
+export function checkSignal(value: unknown): void {
+  if (value === undefined || value instanceof AbortSignal) return;
   throw new ArgumentError(`\`signal\` is an AbortSignal, got ${show(value)}`);
 }
 

@@ -9,7 +9,7 @@ import { bytesHandler } from "../connection/bytes_handler.ts";
 import type { Connection } from "../connection/connection.ts";
 import type { CallOptions } from "../connection/handler.ts";
 import type { Link } from "../connection/link.ts";
-import { limitsOf } from "../connection/options.ts";
+import { checkOptions, limitsOf } from "../connection/options.ts";
 import type { WaitOptions } from "../connection/options.ts";
 import { ArgumentError, MessageTooLargeError } from "../errors.ts";
 import { RecordFlag } from "../ring/record.ts";
@@ -17,7 +17,7 @@ import { BaseClient } from "./base_client.ts";
 import { ConnectionByteStreams, IncomingStream, isBytesSource } from "./byte_streams.ts";
 import type { BytesSource } from "./byte_streams.ts";
 import { bindSignal, endAll } from "./call_streams.ts";
-import { ClientCore } from "./client_core.ts";
+import { CLIENT_OPTIONS, ClientCore } from "./client_core.ts";
 import type { ClientOptions } from "./client_core.ts";
 
 /**
@@ -57,8 +57,10 @@ export class RpcClient extends BaseClient {
    * @throws {TimeoutError} There was no server within `connectTimeout`.
    * @throws {ConnectionLimitError} The server has as many clients as it accepts.
    * @throws {CodecMismatchError} The server isn't one of raw bytes.
+   * @throws {ArgumentError} An option is out of range, or there is none of that name.
    */
   static async open(name: string, options: ClientOptions = {}): Promise<RpcClient> {
+    checkOptions(options, Object.keys(CLIENT_OPTIONS));
     const streams = new WeakMap<Connection, ConnectionByteStreams>();
     const core = await ClientCore.open(name, options, "bytes", (onGone) => {
       const own = new ConnectionByteStreams();

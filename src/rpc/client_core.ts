@@ -9,9 +9,9 @@ import type { ConnectionHandler } from "../connection/handler.ts";
 import type { ConnectionLimits } from "../connection/options.ts";
 import { checkCapacity, codecId } from "../connection/handshake.ts";
 import { Link } from "../connection/link.ts";
-import { checkOptions, checkTimeout, errorSink, limitsOf } from "../connection/options.ts";
-import type { OpenOptions } from "../connection/options.ts";
-import { PeerGoneError } from "../errors.ts";
+import { checkTimeout, errorSink, limitsOf, OPEN_OPTIONS } from "../connection/options.ts";
+import type { OpenOptions, OptionsOf } from "../connection/options.ts";
+import { ClosedError, PeerGoneError } from "../errors.ts";
 import type { GoneReason } from "../errors.ts";
 import type { Segment } from "../memory/segment.ts";
 import { checkName, encodeName } from "../memory/names.ts";
@@ -34,6 +34,17 @@ export interface ClientOptions extends OpenOptions {
   /** The server is gone. */
   onDisconnect?: (reason: GoneReason) => void;
 }
+
+/** The options of {@linkcode ClientOptions}. */
+export const CLIENT_OPTIONS: OptionsOf<ClientOptions> = {
+  ...OPEN_OPTIONS,
+  connectTimeout: true,
+  signal: true,
+  reconnect: true,
+  capacity: true,
+  onConnect: true,
+  onDisconnect: true,
+};
 
 const DEFAULT_CAPACITY = 64 << 10;
 const DEFAULT_CONNECT_TIMEOUT = 10_000;
@@ -83,14 +94,13 @@ export class ClientCore {
     });
   }
 
-  /** Connects, within `connectTimeout`. */
+  /** Connects, within `connectTimeout`. Whoever calls it has checked the names of the options. */
   static async open(
     name: string,
     options: ClientOptions,
     codec: string,
     factory: ClientHandlerFactory,
   ): Promise<ClientCore> {
-    checkOptions(options);
     const encoded = await encodeName(checkName(name));
     const timeout = checkTimeout(options.connectTimeout, DEFAULT_CONNECT_TIMEOUT);
     options.signal?.throwIfAborted();
@@ -177,7 +187,8 @@ export class ClientCore {
   /** Closes at once. */
   closeNow(reason?: unknown): void {
     if (this.link.isClosed) return;
-    this.link.close(reason);
+    // The server goes on: the link alone would say that it is closed.
+    this.link.close(reason ?? new ClosedError(`the client of server "${this.#name}"`));
     this.#dialer.close();
     this.#realm.release(this.#closer);
   }

@@ -8,10 +8,16 @@ import type { Codec } from "../codec/codec.ts";
 import { messagePack } from "../codec/messagepack.ts";
 import type { Connection } from "../connection/connection.ts";
 import type { Link } from "../connection/link.ts";
-import { checkOptions, checkTimeout, errorSink, peerErrorSink } from "../connection/options.ts";
-import type { WaitOptions } from "../connection/options.ts";
+import {
+  checkOptions,
+  checkTimeout,
+  errorSink,
+  peerErrorSink,
+  WAIT_OPTIONS,
+} from "../connection/options.ts";
+import type { OptionsOf, WaitOptions } from "../connection/options.ts";
 import { BaseClient } from "./base_client.ts";
-import { ClientCore } from "./client_core.ts";
+import { CLIENT_OPTIONS, ClientCore } from "./client_core.ts";
 import type { ClientOptions } from "./client_core.ts";
 import { Exchange } from "./exchange.ts";
 import { methodProxy } from "./proxy.ts";
@@ -22,6 +28,9 @@ export interface ConnectOptions extends ClientOptions {
   /** How values become bytes; the server must use the same. Default {@linkcode messagePack}. */
   codec?: Codec;
 }
+
+const KNOWN: OptionsOf<ConnectOptions> = { ...CLIENT_OPTIONS, codec: true };
+const WITH_OPTIONS = Object.keys(WAIT_OPTIONS);
 
 /** The three ways to call the methods of a server. */
 export interface Calls<Api> {
@@ -39,6 +48,7 @@ export interface Calls<Api> {
  * @throws {TimeoutError} There was no server within `connectTimeout`.
  * @throws {ConnectionLimitError} The server has as many clients as it accepts.
  * @throws {CodecMismatchError} The server uses another codec.
+ * @throws {ArgumentError} An option is out of range, or there is none of that name.
  *
  * @example
  * ```ts
@@ -55,7 +65,7 @@ export async function connect<Api>(
   name: string,
   options: ConnectOptions = {},
 ): Promise<Client<Api>> {
-  checkOptions(options);
+  checkOptions(options, Object.keys(KNOWN));
   const codec = checkCodec(options.codec ?? messagePack);
   const timeout = checkTimeout(options.timeout);
   const exchanges = new WeakMap<Connection, Exchange>();
@@ -127,12 +137,16 @@ export class Client<Api> extends BaseClient implements Calls<Api> {
    * A blocking call looks at the signal before it starts and not again; one-way
    * calls take neither.
    *
+   * @throws {ArgumentError} An option is out of range, or there is none of that name.
+   *
    * @example
    * ```ts ignore
    * await client.with({ timeout: 100 }).remote.add(1, 2);
    * ```
    */
   with(options: WaitOptions): Calls<Api> {
+    checkOptions(options, WITH_OPTIONS);
+    checkTimeout(options.timeout);
     return {
       remote: methodProxy((path, args) => iterable(this.#call(path, args, options))) as Remote<Api>,
       sync: methodProxy((path, args) => this.#callSync(path, args, options)) as RemoteSync<Api>,

@@ -7,9 +7,10 @@ import { checkCodec } from "../codec/codec.ts";
 import type { Codec } from "../codec/codec.ts";
 import { messagePack } from "../codec/messagepack.ts";
 import { checkOptions, checkTimeout, errorSink, peerErrorSink } from "../connection/options.ts";
+import type { OptionsOf } from "../connection/options.ts";
 import { ArgumentError } from "../errors.ts";
 import { Exchange } from "./exchange.ts";
-import { startServer } from "./server.ts";
+import { SERVER_OPTIONS, startServer } from "./server.ts";
 import type { RpcServer, ServerOptions } from "./server.ts";
 
 /** Options of {@linkcode serve}. */
@@ -18,6 +19,8 @@ export interface ServeOptions extends ServerOptions {
   codec?: Codec;
 }
 
+const KNOWN: OptionsOf<ServeOptions> = { ...SERVER_OPTIONS, codec: true };
+
 /**
  * Serves an object: its methods, and those of the objects in it, can be called by
  * any number of clients of this machine's user. Methods may be asynchronous, take
@@ -25,7 +28,7 @@ export interface ServeOptions extends ServerOptions {
  * call's signal and deadline.
  *
  * @throws {NameTakenError} A living server has the name.
- * @throws {ArgumentError} An option is out of range.
+ * @throws {ArgumentError} An option is out of range, or there is none of that name.
  *
  * @example
  * ```ts
@@ -39,14 +42,18 @@ export interface ServeOptions extends ServerOptions {
  * await using server = await serve("math", api);
  * ```
  */
-export function serve(name: string, api: object, options: ServeOptions = {}): Promise<RpcServer> {
+export async function serve(
+  name: string,
+  api: object,
+  options: ServeOptions = {},
+): Promise<RpcServer> {
   if (typeof api !== "object" || api === null) {
     throw new ArgumentError(`serve needs an object with methods, got ${String(api)}`);
   }
-  checkOptions(options);
+  checkOptions(options, Object.keys(KNOWN));
   const codec = checkCodec(options.codec ?? messagePack);
   const timeout = checkTimeout(options.timeout);
-  return startServer(name, options, codec.name, (onGone) => {
+  return await startServer(name, options, codec.name, (onGone) => {
     const exchange = new Exchange({
       codec,
       api,

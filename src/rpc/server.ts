@@ -14,9 +14,10 @@ import {
   checkTimeout,
   errorSink,
   limitsOf,
+  OPEN_OPTIONS,
   peerErrorSink,
 } from "../connection/options.ts";
-import type { OpenOptions } from "../connection/options.ts";
+import type { OpenOptions, OptionsOf } from "../connection/options.ts";
 import { ArgumentError } from "../errors.ts";
 import type { GoneReason } from "../errors.ts";
 import { checkName, encodeName } from "../memory/names.ts";
@@ -37,6 +38,15 @@ export interface ServerOptions extends OpenOptions {
   onDisconnect?: (connections: number) => void;
 }
 
+/** The options of {@linkcode ServerOptions}. */
+export const SERVER_OPTIONS: OptionsOf<ServerOptions> = {
+  ...OPEN_OPTIONS,
+  maxConnections: true,
+  capacity: true,
+  onConnect: true,
+  onDisconnect: true,
+};
+
 /** What a handler may answer: bytes, that there is nothing, or a stream of bytes; now or later. */
 export type StreamAnswer =
   | Uint8Array
@@ -54,6 +64,13 @@ export interface RpcServerOptions extends ServerOptions {
   /** Takes a message that has no answer. */
   onMessage?: (payload: Uint8Array | undefined) => void;
 }
+
+const KNOWN: OptionsOf<RpcServerOptions> = {
+  ...SERVER_OPTIONS,
+  onRequest: true,
+  onStream: true,
+  onMessage: true,
+};
 
 /** Makes what serves one connection. `onGone` must be called when it is gone. */
 export type HandlerFactory = (onGone: (reason: GoneReason, cause: unknown) => void) => {
@@ -97,10 +114,11 @@ export class RpcServer implements AsyncDisposable {
    * Opens a server under a name.
    *
    * @throws {NameTakenError} A living server has the name.
-   * @throws {ArgumentError} An option is out of range.
+   * @throws {ArgumentError} An option is out of range, or there is none of that name.
    */
-  static open(name: string, options: RpcServerOptions = {}): Promise<RpcServer> {
-    return startServer(name, options, "bytes", (onGone) => {
+  static async open(name: string, options: RpcServerOptions = {}): Promise<RpcServer> {
+    checkOptions(options, Object.keys(KNOWN));
+    return await startServer(name, options, "bytes", (onGone) => {
       const streams = new ConnectionByteStreams();
       return {
         handler: bytesHandler(options, onGone, streams),
@@ -152,14 +170,13 @@ export class RpcServer implements AsyncDisposable {
   }
 }
 
-/** Opens a server whose connections are served by what `factory` makes. */
+/** Opens a server whose connections are served by what `factory` makes; its options are known ones. */
 export async function startServer(
   name: string,
   options: ServerOptions,
   codec: string,
   factory: HandlerFactory,
 ): Promise<RpcServer> {
-  checkOptions(options);
   const encoded = await encodeName(checkName(name));
   checkTimeout(options.timeout);
   const limits = limitsOf(options);

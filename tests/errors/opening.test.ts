@@ -74,6 +74,22 @@ for (const [what, open] of Object.entries(openers)) {
     assertEmpty(scratch);
   });
 
+  test(`${what}: an option of no known name`, async () => {
+    using scratch = new Scratch();
+    for (const name of ["timeOut", "capasity", "onconnect", "toString", "0"]) {
+      const error = await refused(
+        scratch,
+        errors.ArgumentError,
+        () => open("name", { directory: scratch.path, [name]: 1 }),
+      );
+      assert.match(
+        error.message,
+        new RegExp(`no option \`${name}\`; there are directory, timeout`),
+      );
+    }
+    assertEmpty(scratch);
+  });
+
   test(`${what}: a link instead of a directory`, async () => {
     using scratch = new Scratch();
     fs.mkdirSync(scratch.at("real"), { mode: 0o700 });
