@@ -357,7 +357,7 @@ export class Sender<T = unknown, V = never> implements AsyncDisposable {
   /** Encodes now, so that what is wrong is told now, and sends when there is room. */
   #wait(values: readonly T[], options: WaitOptions): Promise<void> {
     const { codec } = this.#end.shape;
-    const all = values.map((value) => {
+    const all = Array.from(values, (value) => {
       checkValue(value);
       const bytes = codec.encode(value);
       this.#checkSize(bytes);

@@ -29,6 +29,14 @@ export interface TopicOptions {
   onError?: (error: unknown) => void;
 }
 
+/** The names of all options; held against the interface by the compiler. */
+export const TOPIC_OPTIONS: Record<keyof TopicOptions, true> = {
+  codec: true,
+  timeout: true,
+  directory: true,
+  onError: true,
+};
+
 /**
  * The codec of a publisher or subscriber. Shared memory goes by reference, where the codec
  * can do that; whoever publishes it keeps it open until it was received.

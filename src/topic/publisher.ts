@@ -3,10 +3,19 @@
  *
  * @module
  */
+import { bytes } from "../codec/bytes.ts";
 import { checkCodec } from "../codec/codec.ts";
 import type { Codec } from "../codec/codec.ts";
+import { json } from "../codec/json.ts";
+import { messagePack } from "../codec/messagepack.ts";
 import { checkCapacity, codecId } from "../connection/handshake.ts";
-import { checkOptions, checkTimeout, errorSink, peerErrorSink } from "../connection/options.ts";
+import {
+  checkOptions,
+  checkTimeout,
+  errorSink,
+  peerErrorSink,
+  show,
+} from "../connection/options.ts";
 import type { WaitOptions } from "../connection/options.ts";
 import { ArgumentError, ClosedError, DeadlockError, MessageTooLargeError } from "../errors.ts";
 import {
@@ -41,7 +50,7 @@ import {
 import type { Party } from "./folder.ts";
 import { Gate } from "./gate.ts";
 import { Loan } from "./loan.ts";
-import { BREATH, checkCount, topicCodec } from "./options.ts";
+import { BREATH, checkCount, TOPIC_OPTIONS, topicCodec } from "./options.ts";
 import type { Bytes, Decoded, TopicOptions } from "./options.ts";
 import { Roster } from "./roster.ts";
 import type { TopicGoneReason } from "./roster.ts";
@@ -66,6 +75,17 @@ export interface PublisherOptions extends TopicOptions {
   onDisconnect?: (subscriber: string, reason: TopicGoneReason) => void;
 }
 
+/** The names of all options; held against the interface by the compiler. */
+const OPTIONS: Record<keyof PublisherOptions, true> = {
+  ...TOPIC_OPTIONS,
+  capacity: true,
+  maxSubscribers: true,
+  history: true,
+  onConnect: true,
+  onDisconnect: true,
+};
+const NAMES = Object.keys(OPTIONS);
+
 /** A snapshot of what a publisher did. */
 export interface PublisherStatistics {
   /** Messages published. */
@@ -78,6 +98,8 @@ export interface PublisherStatistics {
   readonly waiting: number;
 }
 
+/** These give memory of its own for each value. */
+const OURS: ReadonlySet<Codec> = new Set<Codec>([bytes, json, messagePack]);
 const DEFAULT_CAPACITY = 1 << 20;
 const DEFAULT_SUBSCRIBERS = 64;
 /** How long closing waits for messages that wait, and for subscribers that were told of us, in ms. */
@@ -350,7 +372,13 @@ export class Publisher<T = unknown> implements AsyncDisposable {
       let done = false;
       this.#realm.reactor.runUntilIdle(() => done ||= this.#closed || this.#write(payload));
       this.#checkOpen();
-      if (!done && this.#roster.isHeldByOurselves) throw new DeadlockError(this.name);
+      if (!done && this.#roster.isHeldByOurselves) {
+        throw new DeadlockError(
+          this.name,
+          'a subscriber with `onLag: "block"` holds it back, and lives in the same thread, ' +
+            "which can't read meanwhile",
+        );
+      }
       if (done) return;
     }
     this.#line.waitSync(attempt, this.#what(), timeout);
@@ -358,15 +386,21 @@ export class Publisher<T = unknown> implements AsyncDisposable {
 
   /**
    * Publishes several values in their order, and wakes the subscribers once for all that
-   * there is room for.
+   * there is room for. The values of an array are encoded first: if one can't be, none is
+   * published. Those of another iterable, which may be long, are taken one by one: those
+   * before it are published.
    *
+   * @throws {ArgumentError} They aren't an iterable, or one of them is `undefined`.
+   * @throws {MessageTooLargeError} One of them is over a quarter of the capacity.
+   * @throws {CodecError} The codec can't carry one of them.
    * @throws {TimeoutError} There was no room for one of them in time; those before it are published.
    */
   async publishMany(values: Iterable<T>, options?: WaitOptions): Promise<void> {
+    checkIterable(values);
     let count = 0;
     try {
-      for (const value of values) {
-        const payload = this.#encode(value);
+      const payloads = Array.isArray(values) ? this.#encodeAll(values) : this.#encodeEach(values);
+      for (const payload of payloads) {
         if (this.#line.length > 0 || options?.signal?.aborted || !this.#put(payload)) {
           this.#serve();
           await this.#wait(() => this.#write(payload) || undefined, options);
@@ -494,6 +528,20 @@ export class Publisher<T = unknown> implements AsyncDisposable {
     return payload;
   }
 
+  #encodeAll(values: readonly T[]): Uint8Array[] {
+    // A codec that isn't ours may use its memory again.
+    const isFresh = OURS.has(this.#options.codec ?? messagePack);
+    // Holes of the array are seen too.
+    return Array.from(values, (value) => {
+      const payload = this.#encode(value);
+      return isFresh ? payload : payload.slice();
+    });
+  }
+
+  *#encodeEach(values: Iterable<T>): Generator<Uint8Array> {
+    for (const value of values) yield this.#encode(value);
+  }
+
   #checkSize(length: number): number {
     const limit = this.#producer.maxPayload;
     if (length <= limit) return length;
@@ -506,7 +554,10 @@ export class Publisher<T = unknown> implements AsyncDisposable {
   }
 
   #what(): string {
-    return `waiting for room on topic "${this.name}", where a subscriber holds it back,`;
+    const cause = this.#loan === undefined
+      ? "a subscriber holds it back"
+      : "a loan of this publisher hasn't been published or given back";
+    return `waiting for room on topic "${this.name}", where ${cause},`;
   }
 
   #wait<R>(attempt: Attempt<R>, options: WaitOptions | undefined): Promise<R> {
@@ -636,8 +687,16 @@ function checkParts(parts: readonly Uint8Array[]): number {
   throw new ArgumentError("the parts of a message are an array of Uint8Array");
 }
 
+function checkIterable(values: Iterable<unknown>): void {
+  const { [Symbol.iterator]: iterator } = Object(values) as Partial<Iterable<unknown>>;
+  if (typeof iterator === "function") return;
+  throw new ArgumentError(
+    `publishMany takes an array, or another iterable of values, got ${show(values)}`,
+  );
+}
+
 function checkPublisherOptions(options: PublisherOptions): void {
-  checkOptions(options);
+  checkOptions(options, NAMES);
   if (options.codec !== undefined) checkCodec(options.codec);
   if (options.capacity !== undefined) checkCapacity(options.capacity);
   if (options.maxSubscribers !== undefined) {

@@ -6,6 +6,7 @@
 import { checkCodec } from "../codec/codec.ts";
 import type { Codec } from "../codec/codec.ts";
 import {
+  checkFlag,
   checkOptions,
   checkTimeout,
   errorSink,
@@ -42,7 +43,7 @@ import type { Party } from "./folder.ts";
 import { Gate } from "./gate.ts";
 import { Link } from "./link.ts";
 import type { Subscription } from "./link.ts";
-import { BREATH, checkCount, topicCodec } from "./options.ts";
+import { BREATH, checkCount, TOPIC_OPTIONS, topicCodec } from "./options.ts";
 import type { Decoded, TopicOptions } from "./options.ts";
 import type { TopicGoneReason } from "./roster.ts";
 
@@ -86,6 +87,19 @@ export interface SubscriberOptions<T = unknown> extends TopicOptions {
    */
   borrow?: boolean;
 }
+
+/** The names of all options; held against the interface by the compiler. */
+const OPTIONS: Record<keyof SubscriberOptions, true> = {
+  ...TOPIC_OPTIONS,
+  onLag: true,
+  history: true,
+  onMessage: true,
+  onLost: true,
+  onConnect: true,
+  onDisconnect: true,
+  borrow: true,
+};
+const NAMES = Object.keys(OPTIONS);
 
 /** A snapshot of what a subscriber did. */
 export interface SubscriberStatistics {
@@ -673,7 +687,7 @@ function historyOf(history: number | "latest" | undefined): number {
 function checkSubscriberOptions<T>(options: SubscriberOptions<T>): void {
   // `onLag` is no handler, though it looks like one.
   const isObject = typeof options === "object" && options !== null;
-  checkOptions(isObject ? { ...options, onLag: undefined } : options);
+  checkOptions(isObject ? { ...options, onLag: undefined } : options, NAMES);
   const { codec, onLag, history, borrow, onMessage, timeout } = options;
   if (codec !== undefined) checkCodec(codec);
   if (onLag !== undefined && !Object.hasOwn(POLICIES, onLag)) {
@@ -682,6 +696,7 @@ function checkSubscriberOptions<T>(options: SubscriberOptions<T>): void {
     );
   }
   if (history !== undefined && history !== "latest") checkCount("history", history, 0, Infinity);
+  checkFlag("borrow", borrow);
   if (borrow === true && onMessage === undefined) {
     throw new ArgumentError("`borrow` needs `onMessage`: its end is when the handler has finished");
   }
