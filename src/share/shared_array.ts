@@ -3,8 +3,8 @@
  *
  * @module
  */
-import { checkOptions } from "../connection/options.ts";
 import { ArgumentError, NotSharedError } from "../errors.ts";
+import { checkOptions } from "../memory/options.ts";
 import { elementType } from "./elements.ts";
 import type { ElementName, ElementTypes, TypedArray, TypedArrayConstructor } from "./elements.ts";
 import { openMemory, SharedMemory } from "./shared_memory.ts";

@@ -6,10 +6,10 @@
  *
  * @module
  */
-import { checkOptions } from "../connection/options.ts";
 import { ArgumentError, ClosedError, CodecError, NotSharedError } from "../errors.ts";
 import { CommonsLayout, PAGE } from "../memory/layout.ts";
 import { checkName, encodeName, randomBytes } from "../memory/names.ts";
+import { checkOptions } from "../memory/options.ts";
 import { Commons } from "../wake/commons.ts";
 import { Realm } from "../wake/realm.ts";
 import { describeMemory, Mapping, MEMORY_FOLDER, NAMELESS } from "./mapping.ts";
