@@ -88,8 +88,9 @@ async function serveApi(t: Cross, options: object = {}): Promise<void> {
         aborted: () => kept.aborted,
         timeLeft: () => Math.min(ipc.currentCall().deadline - performance.now(), 1e9),
       };
-      const codec = "json" in options ? { codec: ipc.json } : {};
-      kept.server = use(await ipc.serve(name, api, { ...options, ...codec }));
+      const { json, ...rest } = options as { json?: boolean };
+      const codec = json === true ? { codec: ipc.json } : {};
+      kept.server = use(await ipc.serve(name, api, { ...rest, ...codec }));
     },
     t.name,
     options,
