@@ -31,7 +31,7 @@ let traffic: Traffic | undefined;
 /** Promises of orders that answer later, by the key a test gave them. */
 const later = new Map<string, Promise<unknown>>();
 
-function handlersOf(entry: Held): object {
+function handlersOf(entry: Held) {
   const note = (what: "connect" | "disconnect") => (reason: unknown) =>
     void entry.events.push({ what, reason: String(reason), at: Date.now() });
   return {
@@ -60,16 +60,18 @@ function handlersOf(entry: Held): object {
 async function open({ as, kind, name, wait, options = {} }: Order): Promise<void> {
   const entry: Held = { object: undefined!, events: [], aborted: 0, received: 0 };
   const all = { ...handlersOf(entry), ...options };
+  // Nobody calls a client.
+  const { onMessage: _, onRequest: __, ...ofClient } = all;
   if (kind === "channel") entry.object = await Channel.open(name, all);
   else if (kind === "server") entry.object = await RpcServer.open(name, all);
   else if (wait === false) {
-    const opening = RpcClient.open(name, { connectTimeout: Infinity, ...all });
+    const opening = RpcClient.open(name, { connectTimeout: Infinity, ...ofClient });
     opening.then((client) => {
       entry.object = client;
       held.set(as ?? name, entry);
     }, () => {});
     return;
-  } else entry.object = await RpcClient.open(name, { connectTimeout: 10_000, ...all });
+  } else entry.object = await RpcClient.open(name, { connectTimeout: 10_000, ...ofClient });
   held.set(as ?? name, entry);
 }
 
