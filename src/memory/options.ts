@@ -26,9 +26,9 @@ export function checkOptions(options: object, known?: readonly string[]): void {
   }
 }
 
-/** Checks an option that is true or false. */
-export function checkFlag(option: string, value: unknown): void {
-  if (value === undefined || typeof value === "boolean") return;
+/** Checks an option that is true or false, and returns it. */
+export function checkFlag(option: string, value: unknown): boolean | undefined {
+  if (value === undefined || typeof value === "boolean") return value;
   throw new ArgumentError(`\`${option}\` is true or false, got ${show(value)}`);
 }
 

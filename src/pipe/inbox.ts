@@ -4,7 +4,7 @@
  * @module
  */
 import { ViewCursor } from "../codec/struct.ts";
-import { CorruptSegmentError } from "../errors.ts";
+import { ArgumentError, CorruptSegmentError } from "../errors.ts";
 import type { PipeEnd } from "./end.ts";
 import { LENGTH_BYTES } from "./options.ts";
 import { SlotReader } from "./slots.ts";
@@ -94,7 +94,7 @@ export class Inbox<T> {
   /** Shows those that are there in place; they have arrived when `handler` returns. */
   read(
     view: ViewCursor<unknown>,
-    handler: (view: ViewCursor<unknown>, count: number) => void,
+    handler: (view: ViewCursor<unknown>, count: number) => unknown,
     max: number,
   ): number {
     const { slots } = this.#end;
@@ -107,7 +107,7 @@ export class Inbox<T> {
       this.#reading = true;
       this.shown = run;
       try {
-        handler(view, run);
+        refusePromise(handler(view, run));
       } finally {
         this.#reading = false;
       }
@@ -126,4 +126,14 @@ export class Inbox<T> {
     this.#slots.release(count);
     this.#end.tell();
   }
+}
+
+function refusePromise(result: unknown): void {
+  if (typeof result !== "object" || result === null || !("then" in result)) return;
+  // How it ends doesn't matter any more.
+  Promise.resolve(result).catch(() => {});
+  throw new ArgumentError(
+    "what reads structs in place returned a promise: they are valid until it returns, so read them " +
+      "synchronously, or take values with `receiveMany`; none of them has arrived",
+  );
 }

@@ -11,7 +11,8 @@ import type { WaitOptions } from "../connection/options.ts";
 import { CorruptSegmentError, ParameterMismatchError } from "../errors.ts";
 import { EventLayout, Kind, Member } from "../memory/layout.ts";
 import type { Segment } from "../memory/segment.ts";
-import { checkFlag, Lobby, LOCK_OPTIONS } from "./lobby.ts";
+import { checkFlag } from "../memory/options.ts";
+import { Lobby, LOCK_OPTIONS } from "./lobby.ts";
 import type { LobbyKind, LockOptions, SyncWaitOptions } from "./lobby.ts";
 
 const MODE = EventLayout.mode >> 2;

@@ -222,9 +222,3 @@ function parametersOf(name: string, encoded: string, { folder, kind }: LobbyKind
     defaultCapacity: 0,
   };
 }
-
-/** Checks a flag given by a user. */
-export function checkFlag(option: string, value: unknown): boolean | undefined {
-  if (value === undefined || typeof value === "boolean") return value;
-  throw new ArgumentError(`\`${option}\` is true or false, got ${String(value)}`);
-}

@@ -130,6 +130,18 @@ test("what `fill` doesn't write is zeros", () =>
     }
   }));
 
+test("nothing has arrived if what reads in place is asynchronous", () =>
+  withPipe({ capacity: 4 }, async (sender, receiver) => {
+    await sender.send({ id: 1, value: 2, name: "three" });
+    const later = async (): Promise<void> => {
+      await Promise.resolve();
+      throw new Error("nobody hears it");
+    };
+    assert.throws(() => receiver.tryRead(later), /valid until it returns/);
+    await assert.rejects(receiver.read(later), ArgumentError);
+    assert.deepEqual(receiver.tryReceive(), { id: 1, value: 2, name: "three" });
+  }));
+
 test("nothing is sent if `fill` is asynchronous, or no function", () =>
   withPipe({ capacity: 4 }, async (sender, receiver) => {
     const later = async (view: ReturnType<typeof Reading.view>) => {
