@@ -9,7 +9,7 @@
  * @module
  */
 import { checkOptions, checkTimeout } from "../connection/options.ts";
-import { ArgumentError, ClosedError } from "../errors.ts";
+import { ClosedError } from "../errors.ts";
 import { CommonsLayout, Member } from "../memory/layout.ts";
 import type { Kind } from "../memory/layout.ts";
 import { checkName, encodeName } from "../memory/names.ts";
