@@ -48,6 +48,7 @@ static void between_processes(uint32_t timeout_us) {
   if (child == 0) {
     cw_semaphore *own = opened(0, 0);
     for (int i = 0; i < 50; i++) CHECK_IS(cw_semaphore_post(own), CW_OK);
+    CHECK_IS(cw_semaphore_close(own), CW_OK);
     exit(0);
   }
   for (int i = 0; i < 50; i++) CHECK_IS(cw_semaphore_wait(semaphore, timeout_us), CW_OK);
