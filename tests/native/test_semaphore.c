@@ -49,6 +49,7 @@ static void between_processes(uint32_t timeout_us) {
     cw_semaphore *own = opened(0, 0);
     for (int i = 0; i < 50; i++) CHECK_IS(cw_semaphore_post(own), CW_OK);
     CHECK_IS(cw_semaphore_close(own), CW_OK);
+    CHECK_IS(cw_semaphore_close(semaphore), CW_OK); /* the parent's, copied */
     exit(0);
   }
   for (int i = 0; i < 50; i++) CHECK_IS(cw_semaphore_wait(semaphore, timeout_us), CW_OK);
