@@ -12,7 +12,7 @@ const SCALE = Number(process.env["CAUSEWAY_STREAM_GB"] ?? 10);
 const ONE_WAY = SCALE * 1e9;
 const BOTH_WAYS = SCALE * 0.2e9;
 /** What garbage collectors and allocators may keep; the streams are 10 to 50 times larger. */
-const GROWTH = 250e6;
+const GROWTH = 600e6;
 /** After so many bytes a process has reached its usual size. */
 const WARM = 0.3e9;
 
