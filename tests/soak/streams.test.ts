@@ -11,7 +11,7 @@ import { Checksum, NumberedStream } from "../support/numbered_stream.ts";
 const SCALE = Number(process.env["CAUSEWAY_STREAM_GB"] ?? 10);
 const ONE_WAY = SCALE * 1e9;
 const BOTH_WAYS = SCALE * 0.2e9;
-/** What garbage collectors and allocators may keep; the streams are 10 to 50 times larger. */
+/** What garbage collectors and allocators may keep; the streams are 3 to 16 times larger. */
 const GROWTH = 600e6;
 /** After so many bytes a process has reached its usual size. */
 const WARM = 0.3e9;
