@@ -239,12 +239,14 @@ crossTest("a call that fails or is given up takes its streams with it", async (t
       cancel: (why) => void (reason = why),
     });
   await assert.rejects(client.with({ timeout: 20 }).remote.hang(stream()), TimeoutError);
-  await until(() => reason instanceof TimeoutError);
+  // The method knows the deadline too, and may be the first to let go of the stream.
+  await until(() => reason instanceof Error);
+  reason = undefined;
   const controller = new AbortController();
   const call = client.with({ signal: controller.signal }).remote.hang(stream());
   controller.abort(new Error("no longer"));
   await assert.rejects(call, { message: "no longer" });
-  await until(() => (reason as Error).message === "no longer");
+  await until(() => (reason as Error | undefined)?.message === "no longer");
 });
 
 crossTest("the signal of the call ends its streams after the answer, too", async (t) => {
