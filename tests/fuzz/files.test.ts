@@ -99,9 +99,10 @@ test("files that change while they are used", () =>
   fuzz(async (random, alive) => {
     using scratch = new Scratch();
     const { path: directory } = scratch;
-    const quiet = { directory, onError: onlyOurs, timeout: 50, connectTimeout: 30 };
+    const quiet = { directory, onError: onlyOurs, timeout: 50 };
+    const dialling = { directory, timeout: 50, connectTimeout: 30 };
     const server = await serve("name", { one: () => 1 }, quiet);
-    const client = await connect<{ one(): number }>("name", quiet);
+    const client = await connect<{ one(): number }>("name", dialling);
     const channel = await Channel.open("name", { ...quiet, onMessage() {} });
     const partner = await Channel.open("name", { ...quiet, onMessage() {} });
     for (let step = 0; step < 15; step++) {
@@ -121,7 +122,7 @@ test("files that change while they are used", () =>
         onlyOurs(error);
       }
       if (random.below(3) === 0) {
-        await connect("name", quiet).then((other) => other.close(), onlyOurs);
+        await connect("name", dialling).then((other) => other.close(), onlyOurs);
       }
       await turns(2);
     }

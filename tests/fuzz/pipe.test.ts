@@ -108,5 +108,5 @@ test("a pipe's ends", () =>
       await using again = await Receiver.open("pipe", options as Options);
       await ours(() => again.tryReceiveMany());
     });
-    await Receiver.remove("pipe", options);
+    await Receiver.remove("pipe", { directory: scratch.path });
   }));
