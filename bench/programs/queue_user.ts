@@ -54,9 +54,14 @@ async function onQueue(): Promise<void> {
     if (how === "one") got = [queue.tryDequeue() ?? await queue.dequeue()];
     else got = await queue.dequeueMany(BATCH);
     count += got.length;
-    if (got.at(-1)![0] !== STOP) continue;
+    if (!got.some(([first]) => first === STOP)) continue;
+    // Between producers there is no order: some messages may come after the stops.
+    for (let more; (more = queue.tryDequeueMany(BATCH)).length > 0;) {
+      got.push(...more);
+      count += more.length;
+    }
     const stops = got.filter(([first]) => first === STOP).length;
-    // Those of others, which came in the same batch.
+    // Those of others, which came to us.
     for (let i = 1; i < stops; i++) await queue.enqueue(new Uint8Array(SIZE).fill(STOP));
     await reports.enqueue({ role, count: count - stops });
     count = 0;
