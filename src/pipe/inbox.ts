@@ -4,10 +4,14 @@
  * @module
  */
 import { ViewCursor } from "../codec/struct.ts";
-import { ArgumentError, CorruptSegmentError } from "../errors.ts";
+import { CorruptSegmentError } from "../errors.ts";
 import type { PipeEnd } from "./end.ts";
-import { LENGTH_BYTES } from "./options.ts";
+import { LENGTH_BYTES, refusePromise } from "./options.ts";
 import { SlotReader } from "./slots.ts";
+
+const ASYNC_READER =
+  "what reads structs in place returned a promise: they are valid until it returns, so read them " +
+  "synchronously, or take values with `receiveMany`; none of them has arrived";
 
 /** See the module. */
 export class Inbox<T> {
@@ -107,7 +111,7 @@ export class Inbox<T> {
       this.#reading = true;
       this.shown = run;
       try {
-        refusePromise(handler(view, run));
+        refusePromise(handler(view, run), ASYNC_READER);
       } finally {
         this.#reading = false;
       }
@@ -126,14 +130,4 @@ export class Inbox<T> {
     this.#slots.release(count);
     this.#end.tell();
   }
-}
-
-function refusePromise(result: unknown): void {
-  if (typeof result !== "object" || result === null || !("then" in result)) return;
-  // How it ends doesn't matter any more.
-  Promise.resolve(result).catch(() => {});
-  throw new ArgumentError(
-    "what reads structs in place returned a promise: they are valid until it returns, so read them " +
-      "synchronously, or take values with `receiveMany`; none of them has arrived",
-  );
 }

@@ -134,6 +134,15 @@ export function checkRemoveOptions(options: { directory?: string }): void {
   checkOptions(options, ["directory"]);
 }
 
+/** Refuses a promise where what a user's function does must be over when it returns. */
+export function refusePromise(result: unknown, message: string): void {
+  if (typeof result !== "object" || result === null) return;
+  if (typeof (result as { then?: unknown }).then !== "function") return;
+  // How it ends doesn't matter any more.
+  Promise.resolve(result).catch(() => {});
+  throw new ArgumentError(message);
+}
+
 /** Checks the messages that a user wants to send at once. */
 export function checkList(values: readonly unknown[]): void {
   if (Array.isArray(values)) return;

@@ -27,6 +27,7 @@ import {
   checkRemoveOptions,
   LENGTH_BYTES,
   PIPE_OPTIONS,
+  refusePromise,
   shapeOf,
 } from "./options.ts";
 import type { PipeOptions } from "./options.ts";
@@ -427,7 +428,7 @@ export class Sender<T = unknown, V = never> implements AsyncDisposable {
       for (let i = 0; i < count; i++) {
         ViewCursor.show(view, slots.offset((position + i) >>> 0), 1);
         const filled = fill(view as V, i);
-        if (typeof filled === "object" && filled !== null) this.#refusePromise(filled);
+        if (typeof filled === "object" && filled !== null) refusePromise(filled, this.#asyncFill);
       }
     } finally {
       this.#filling = false;
@@ -435,14 +436,9 @@ export class Sender<T = unknown, V = never> implements AsyncDisposable {
     this.#publish(count);
   }
 
-  #refusePromise(filled: { then?: unknown }): void {
-    if (typeof filled.then !== "function") return;
-    // How it ends doesn't matter any more.
-    Promise.resolve(filled).catch(() => {});
-    throw new ArgumentError(
-      `what fills structs in pipe "${this.name}" returned a promise: they are sent when it returns, ` +
-        "so await what you need before, and fill them synchronously",
-    );
+  get #asyncFill(): string {
+    return `what fills structs in pipe "${this.name}" returned a promise: they are sent when it ` +
+      "returns, so await what you need before, and fill them synchronously";
   }
 
   #encode(value: T, position: number): void {
