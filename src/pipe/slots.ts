@@ -68,7 +68,7 @@ export class Slots {
 
   /** Messages that were sent and haven't arrived. */
   get queued(): number {
-    return this.#distance(this.head(), this.tail());
+    return this.check(this.head(), this.tail());
   }
 
   /** Messages that arrived, ever. */
@@ -81,17 +81,13 @@ export class Slots {
     return Atomics.load(this.segment.words, TAIL) >>> 0;
   }
 
-  #distance(head: number, tail: number): number {
+  /** Checks and returns how many wait. */
+  check(head: number, tail: number): number {
     const queued = (tail - head) >>> 0;
     if (queued <= this.capacity) return queued;
     throw new CorruptSegmentError(
       `${this.segment.path} says that ${queued} messages wait in ${this.capacity} slots`,
     );
-  }
-
-  /** Checks and returns how many wait. */
-  check(head: number, tail: number): number {
-    return this.#distance(head, tail);
   }
 }
 
