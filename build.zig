@@ -2,11 +2,16 @@
 //!
 //!   zig build        the library of this host
 //!   zig build all    every target
+//!   zig build native-tests
+//!                    the programs of tests/native for every target, each folder of
+//!                    build/native-tests with the library they load beside them
 //!
 //! Written for Zig 0.16. Everything is cross-compiled from the same sources with the headers Zig
 //! brings along, and nothing depends on the machine that builds it.
 
 const std = @import("std");
+
+const Compile = std.Build.Step.Compile;
 
 const Target = struct {
     /// What Zig calls it. The glibc that is pinned is the oldest one Zig supports for both
@@ -41,19 +46,31 @@ const windows = [_][]const u8{
     "windows/segment.c",  "windows/semaphore.c", "windows/system.c",   "windows/watcher.c",
 };
 
-const flags = [_][]const u8{
-    "-std=c11",        "-Wall",   "-Wextra",             "-Wpedantic", "-Wconversion",
-    "-Wshadow",        "-Werror", "-fvisibility=hidden", "-fPIC",      "-ffunction-sections",
-    "-fdata-sections",
+/// Each is a program, tests/native/test_<name>.c.
+const posix_tests = [_][]const u8{
+    "acquirer_threads",  "directory",       "doorbell_processes", "doorbell_threads", "lease", "misc", "segment", "semaphore", "space",
+    "watcher_processes", "watcher_threads",
+};
+const windows_tests = [_][]const u8{};
+
+const warnings = [_][]const u8{
+    "-std=c11", "-Wall", "-Wextra", "-Wpedantic", "-Wconversion", "-Wshadow", "-Werror",
+};
+const flags = warnings ++ [_][]const u8{
+    "-fvisibility=hidden", "-fPIC", "-ffunction-sections", "-fdata-sections",
 };
 
 pub fn build(b: *std.Build) void {
     const all = b.step("all", "Build the library of every target");
+    const tests = b.step("native-tests", "Build the library's own tests for every target");
     const host = hostFolder(b);
     for (targets) |target| {
-        const install = library(b, target);
+        const built = library(b, target);
+        // Beside the sources rather than in the install prefix: src/platform looks for it there.
+        const install = place(b, "native", target.folder, built);
         all.dependOn(install);
         if (std.mem.eql(u8, target.folder, host)) b.getInstallStep().dependOn(install);
+        addTests(b, tests, target, built);
     }
 }
 
@@ -69,9 +86,8 @@ fn hostFolder(b: *std.Build) []const u8 {
     return b.fmt("{s}-{s}{s}", .{ system, processor, suffix });
 }
 
-fn library(b: *std.Build, target: Target) *std.Build.Step {
-    const query = std.Target.Query.parse(.{ .arch_os_abi = target.query }) catch unreachable;
-    const resolved = b.resolveTargetQuery(query);
+fn library(b: *std.Build, target: Target) *Compile {
+    const resolved = resolve(b, target);
     const module = b.createModule(.{
         .target = resolved,
         .optimize = .ReleaseSmall,
@@ -99,20 +115,54 @@ fn library(b: *std.Build, target: Target) *std.Build.Step {
     });
     compile.link_gc_sections = true;
     compile.build_id = .none;
-    const file = switch (resolved.result.os.tag) {
-        .windows => "causeway.dll",
-        .macos => "libcauseway.dylib",
-        else => "libcauseway.so",
-    };
-    // Beside the sources rather than in the install prefix: src/platform looks for it there.
-    const update = b.addUpdateSourceFiles();
-    update.addCopyFileToSource(
-        compile.getEmittedBin(),
-        b.fmt("build/native/{s}/{s}", .{ target.folder, file }),
-    );
-    return &update.step;
+    return compile;
+}
+
+/// The tests of a target, which load the very library that is shipped, from their own folder.
+fn addTests(b: *std.Build, step: *std.Build.Step, target: Target, tested: *Compile) void {
+    const resolved = resolve(b, target);
+    const os = resolved.result.os.tag;
+    const names: []const []const u8 = if (os == .windows) &windows_tests else &posix_tests;
+    if (names.len > 0) step.dependOn(place(b, "native-tests", target.folder, tested));
+    for (names) |name| {
+        const module = b.createModule(.{
+            .target = resolved,
+            .optimize = .ReleaseSafe,
+            .strip = true,
+            .link_libc = true,
+            .sanitize_c = .off,
+        });
+        module.addCSourceFile(.{
+            .file = b.path(b.fmt("tests/native/test_{s}.c", .{name})),
+            .flags = &warnings,
+        });
+        module.addIncludePath(b.path("csrc"));
+        module.linkLibrary(tested);
+        if (os != .windows) {
+            module.addRPathSpecial(if (os == .macos) "@executable_path" else "$ORIGIN");
+        }
+        const program = b.addExecutable(.{
+            .name = b.fmt("test_{s}", .{name}),
+            .root_module = module,
+        });
+        program.each_lib_rpath = false;
+        step.dependOn(place(b, "native-tests", target.folder, program));
+    }
+}
+
+fn resolve(b: *std.Build, target: Target) std.Build.ResolvedTarget {
+    const query = std.Target.Query.parse(.{ .arch_os_abi = target.query }) catch unreachable;
+    return b.resolveTargetQuery(query);
 }
 
 fn addSources(b: *std.Build, module: *std.Build.Module, files: []const []const u8) void {
     module.addCSourceFiles(.{ .root = b.path("csrc"), .files = files, .flags = &flags });
+}
+
+/// Copies what was built to build/<kind>/<folder>/.
+fn place(b: *std.Build, kind: []const u8, folder: []const u8, built: *Compile) *std.Build.Step {
+    const update = b.addUpdateSourceFiles();
+    const path = b.fmt("build/{s}/{s}/{s}", .{ kind, folder, built.out_filename });
+    update.addCopyFileToSource(built.getEmittedBin(), path);
+    return &update.step;
 }
