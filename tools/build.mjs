@@ -5,18 +5,23 @@ import { spawnSync } from "node:child_process";
 import fs from "node:fs";
 import path from "node:path";
 import process from "node:process";
+import { embed } from "./embed.mjs";
 import { hasZig, root, zig } from "./toolchain.mjs";
 
-/** Builds what is out of date and returns the variables that make programs use the result. */
-export function build() {
+/**
+ * Builds what is out of date, for this host or for every target, and returns the variables that
+ * make programs use the result.
+ */
+export function build(all = false) {
   const wanted = process.env.CAUSEWAY_BUILD ?? "zig";
   if (wanted !== "zig" && wanted !== "cmake") {
     console.error(`CAUSEWAY_BUILD is "${wanted}"; it may be "zig" or "cmake".`);
     process.exit(2);
   }
   if (wanted === "zig" && hasZig()) {
-    run(zig, ["build"]);
-    return {}; // where the library lands by default is where src/platform looks for it
+    run(zig, all ? ["build", "all"] : ["build"]);
+    embed();
+    return {};
   }
   if (wanted === "zig") console.log("No Zig for this host: building the shim with CMake.");
   return { CAUSEWAY_LIBRARY: buildWithCMake() };

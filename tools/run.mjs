@@ -7,6 +7,7 @@ import { spawn } from "node:child_process";
 import path from "node:path";
 import process from "node:process";
 import { build } from "./build.mjs";
+import { embed } from "./embed.mjs";
 import { deno, install, node, root } from "./toolchain.mjs";
 
 /** Per command: whether it needs the shim, and the program it runs. */
@@ -29,7 +30,8 @@ if (!command) {
 
 install();
 const env = { ...process.env };
-if (command.native) Object.assign(env, build());
+embed(); // programs import what it makes, whether it is built or not
+if (command.native) Object.assign(env, build(name === "build" && args.includes("all")));
 if (command.run) {
   const [file, ...before] = command.run;
   const child = spawn(file, [...before, ...args], { cwd: root, stdio: "inherit", env });

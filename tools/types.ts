@@ -10,13 +10,14 @@ import process from "node:process";
 import ts from "typescript";
 import { root } from "./toolchain.mjs";
 
-const adapter = /^src\/platform\/(deno|bun|node)\.ts$/;
+const adapter = /^src\/platform\/(deno|bun|node|node_host)\.ts$/;
 
 /** Which files each project answers for. */
 const projects: Record<string, (file: string) => boolean> = {
   "tsconfig.core.json": (file) => /^(src\/|mod\.ts)/.test(file) && !adapter.test(file),
   "tsconfig.bun.json": (file) => file === "src/platform/bun.ts",
-  "tsconfig.json": (file) => !/^(src\/|mod\.ts)/.test(file) || file === "src/platform/node.ts",
+  "tsconfig.json": (file) =>
+    !/^(src\/|mod\.ts)/.test(file) || /^src\/platform\/node(_host)?\.ts$/.test(file),
 };
 
 const host: ts.FormatDiagnosticsHost = {

@@ -3,24 +3,33 @@
  *
  * @module
  */
-import { dlopen, JSCallback, toArrayBuffer } from "bun:ffi";
 import type { FFIFunction, Pointer } from "bun:ffi";
-import process from "node:process";
-import type { Binding, Notifier, Shim } from "./binding.ts";
-import { SYMBOLS } from "./binding.ts";
+import type { Binding, Notifier } from "./binding.ts";
+import type { NativeFunction } from "./host.ts";
 import { openLibrary } from "./library.ts";
+import { nodeHost } from "./node_host.ts";
 
-const TYPES = { p: "ptr", a: "ptr", u: "u32", i: "i32" } as const;
+const { process } = globalThis;
 
-function open(path: string): Shim {
-  const symbols: Record<string, FFIFunction> = {};
-  for (const [name, types] of Object.entries(SYMBOLS)) {
-    symbols[name] = {
+// Not by an import: bundlers for other runtimes would look for the module.
+const { dlopen, JSCallback, toArrayBuffer } = process.getBuiltinModule(
+  "bun:ffi",
+) as unknown as typeof import("bun:ffi");
+
+const TYPES = { p: "ptr", a: "ptr", u: "u32", i: "i32", l: "u64" } as const;
+
+function open(
+  path: string,
+  symbols: Readonly<Record<string, string>>,
+): Record<string, NativeFunction> {
+  const functions: Record<string, FFIFunction> = {};
+  for (const [name, types] of Object.entries(symbols)) {
+    functions[name] = {
       args: [...types].map((type) => TYPES[type as keyof typeof TYPES]),
       returns: "i32",
     };
   }
-  return dlopen(path, symbols).symbols as unknown as Shim;
+  return dlopen(path, functions).symbols as unknown as Record<string, NativeFunction>;
 }
 
 function createNotifier(task: () => void): Notifier {
@@ -29,13 +38,8 @@ function createNotifier(task: () => void): Notifier {
 }
 
 /** The binding for Bun. */
-export function load(): Binding {
-  const { path, shim } = openLibrary({
-    os: process.platform,
-    arch: process.arch,
-    override: process.env["CAUSEWAY_LIBRARY"],
-    open,
-  });
+export async function load(): Promise<Binding> {
+  const { path, shim } = await openLibrary({ ...nodeHost, open });
   return {
     runtime: "bun",
     library: path,

@@ -1,87 +1,162 @@
 /**
- * Which native library to load, and errors that say what to do when it can't be.
+ * Brings the native library into the process, and says what to do when that can't be.
  *
  * @module
  */
 import type { Shim } from "./binding.ts";
-import { SHIM_ABI } from "./binding.ts";
+import { SHIM_ABI, SYMBOLS } from "./binding.ts";
+import { cacheFolders, keepInCache, unpack } from "./cache.ts";
+import type { EmbeddedLibrary, Target } from "./embedded.ts";
+import { targetName, targetNames, targetOf } from "./embedded.ts";
+import type { Host } from "./host.ts";
+import { createMemoryFile, usesMusl } from "./linux.ts";
 import { LibraryError, PermissionError } from "../errors.ts";
 
-/** What an adapter knows about its host. */
-export interface LibraryRequest {
-  /** The operating system as the runtime calls it. */
-  readonly os: string;
-  /** The processor as the runtime calls it. */
-  readonly arch: string;
-  /** The value of `CAUSEWAY_LIBRARY`. */
-  readonly override: string | undefined;
-  /** Loads a library by its path, or throws. */
-  open(path: string): Shim;
+/** A library that is loaded. */
+export interface LoadedLibrary {
+  /** Its file, or `memory` if it has none. */
+  readonly path: string;
+  readonly shim: Shim;
 }
 
-const SYSTEMS: Readonly<Record<string, [name: string, file: string]>> = {
-  linux: ["linux", "libcauseway.so"],
-  android: ["linux", "libcauseway.so"],
-  darwin: ["darwin", "libcauseway.dylib"],
-  win32: ["windows", "causeway.dll"],
-  windows: ["windows", "causeway.dll"],
-  freebsd: ["freebsd", "libcauseway.so"],
-};
-const PROCESSORS: Readonly<Record<string, string>> = {
-  x64: "x64",
-  x86_64: "x64",
-  arm64: "arm64",
-  aarch64: "arm64",
-};
-
-function builtPath(os: string, arch: string): string {
-  const system = SYSTEMS[os];
-  const processor = PROCESSORS[arch];
-  if (system === undefined || processor === undefined) {
-    throw new LibraryError(
-      `there is no native library for ${os} on ${arch}: build csrc/ with CMake and name the ` +
-        "result in CAUSEWAY_LIBRARY",
-    );
-  }
-  const relative = `../../build/native/${system[0]}-${processor}/${system[1]}`;
-  const path = decodeURIComponent(new URL(relative, import.meta.url).pathname);
-  return system[0] === "windows" ? path.replace(/^\/(?=[A-Za-z]:)/, "") : path;
+/**
+ * Loads the library that `CAUSEWAY_LIBRARY` names, or else the one that the package carries for
+ * this host.
+ *
+ * @throws {LibraryError} There is none, or it can't be loaded.
+ * @throws {PermissionError} The runtime doesn't allow native code.
+ */
+export async function openLibrary(host: Host): Promise<LoadedLibrary> {
+  const named = host.variable("CAUSEWAY_LIBRARY");
+  return named ? openNamed(host, named) : await openEmbedded(host);
 }
 
-/** Loads the library of this host, or the one that `CAUSEWAY_LIBRARY` names. */
-export function openLibrary(request: LibraryRequest): { path: string; shim: Shim } {
-  const { os, arch, override } = request;
-  const path = override || builtPath(os, arch);
-  const shim = tryOpen(request, path);
-  const abi = shim.cw_abi();
-  if (abi !== SHIM_ABI) {
-    throw new LibraryError(
-      `the native library ${path} has interface version ${abi}, this package needs ${SHIM_ABI}: ` +
-        (override ? "unset CAUSEWAY_LIBRARY or rebuild it" : "reinstall or rebuild the package"),
-    );
-  }
-  return { path, shim };
-}
-
-function tryOpen({ os, arch, override, open }: LibraryRequest, path: string): Shim {
+function openNamed(host: Host, path: string): LoadedLibrary {
+  const { os, arch } = host;
+  let shim: Shim;
   try {
-    return open(path);
+    shim = open(host, path);
   } catch (cause) {
-    const reason = cause instanceof Error ? cause.message : String(cause);
-    const refused = cause instanceof Error && /NotCapable|PermissionDenied|ERR_ACCESS_DENIED/.test(
-      `${cause.name} ${(cause as { code?: unknown }).code}`,
-    );
-    if (refused) {
-      throw new PermissionError(
-        `the runtime refuses to load native code (${reason}): run with --allow-ffi`,
-        { cause },
-      );
-    }
-    const origin = override ? "named by CAUSEWAY_LIBRARY" : `built for ${os} on ${arch}`;
+    if (cause instanceof PermissionError) throw cause;
     throw new LibraryError(
-      `can't load the native library ${path} (${origin}): ${reason}. It must exist, be built for ` +
-        `${os} on ${arch}, and export the functions of csrc/causeway.h; \`npm run build\` makes it`,
+      `can't load the native library ${path} (named by CAUSEWAY_LIBRARY): ${reasonOf(cause)}. ` +
+        `It must exist, be built for ${os} on ${arch}, and export the functions of ` +
+        "csrc/causeway.h; without the variable, the package's own is used",
       { cause },
     );
   }
+  const abi = shim.cw_abi();
+  if (abi === SHIM_ABI) return { path, shim };
+  throw new LibraryError(
+    `the native library ${path} has interface version ${abi}, this package needs ${SHIM_ABI}: ` +
+      "unset CAUSEWAY_LIBRARY or rebuild it",
+  );
+}
+
+async function openEmbedded(host: Host): Promise<LoadedLibrary> {
+  const name = targetName(host.os, host.arch, host.os === "linux" && usesMusl(host));
+  const target = targetOf(name);
+  if (target === undefined) {
+    throw new LibraryError(
+      `there is no native library for ${name}, only for ${targetNames.join(", ")}: ` +
+        "build csrc/ with CMake and name the result in CAUSEWAY_LIBRARY",
+    );
+  }
+  const library = await target.load();
+  if (library.sha256 === "") {
+    throw new LibraryError(
+      `the native library for ${name} wasn't built: run \`npm run build all\`, or build csrc/ ` +
+        "with CMake and name the result in CAUSEWAY_LIBRARY",
+    );
+  }
+  const failures: Failure[] = [];
+  const loaded = await openFromCache(host, target, library, failures) ??
+    await openFromMemory(host, library, failures);
+  if (loaded !== undefined) return loaded;
+  throw new LibraryError(
+    `can't load the native library for ${name}: ${failures.map(explain).join("; ")}. ` +
+      "Name a directory of yours that allows executable code in CAUSEWAY_CACHE, or the " +
+      "library's file in CAUSEWAY_LIBRARY",
+    { cause: failures.at(-1)?.cause },
+  );
+}
+
+/** Why it didn't work in one place. */
+interface Failure {
+  place: string;
+  cause: unknown;
+}
+
+function explain({ place, cause }: Failure): string {
+  return `${place}: ${reasonOf(cause)}`;
+}
+
+async function openFromCache(
+  host: Host,
+  target: Target,
+  library: EmbeddedLibrary,
+  failures: Failure[],
+): Promise<LoadedLibrary | undefined> {
+  const folders = cacheFolders(host);
+  if (folders.length === 0) {
+    const flags = host.fileFlags && `, or they may not be read (${host.fileFlags})`;
+    failures.push({
+      place: "the user's cache",
+      cause: new Error(`the variables that name it aren't set${flags}`),
+    });
+  }
+  for (const folder of folders) {
+    try {
+      const path = await keepInCache(host, folder, target.file, library);
+      return { path, shim: open(host, path) };
+    } catch (cause) {
+      if (cause instanceof PermissionError) throw cause;
+      failures.push({ place: folder, cause });
+    }
+  }
+  return undefined;
+}
+
+/** Whoever has named a directory gets to know that it doesn't work, and no other place. */
+async function openFromMemory(
+  host: Host,
+  library: EmbeddedLibrary,
+  failures: Failure[],
+): Promise<LoadedLibrary | undefined> {
+  if (host.os !== "linux" || host.variable("CAUSEWAY_CACHE")) return undefined;
+  try {
+    const file = createMemoryFile(host, library.sha256, await unpack(host, library));
+    try {
+      return { path: "memory", shim: open(host, file.path) };
+    } finally {
+      file.close();
+    }
+  } catch (cause) {
+    if (cause instanceof PermissionError) throw cause;
+    failures.push({ place: "a file in memory", cause });
+    return undefined;
+  }
+}
+
+/** @throws {PermissionError} The runtime doesn't allow native code. */
+function open(host: Host, path: string): Shim {
+  try {
+    return host.open(path, SYMBOLS) as unknown as Shim;
+  } catch (cause) {
+    if (!isRefused(cause)) throw cause;
+    throw new PermissionError(
+      `the runtime refuses to load native code (${reasonOf(cause)}): run with --allow-ffi`,
+      { cause },
+    );
+  }
+}
+
+function isRefused(error: unknown): boolean {
+  return error instanceof Error && /NotCapable|PermissionDenied|ERR_ACCESS_DENIED/.test(
+    `${error.name} ${(error as { code?: unknown }).code}`,
+  );
+}
+
+function reasonOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
 }

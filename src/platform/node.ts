@@ -7,8 +7,10 @@
 import { Socket } from "node:net";
 import { isMainThread } from "node:worker_threads";
 import type { Binding, Notifier, Shim } from "./binding.ts";
-import { Status, SYMBOLS } from "./binding.ts";
+import { Status } from "./binding.ts";
+import type { NativeFunction } from "./host.ts";
 import { openLibrary } from "./library.ts";
+import { nodeHost } from "./node_host.ts";
 import { LibraryError, LimitError, SystemError } from "../errors.ts";
 
 /** Importing `node:process` would read all its properties, stdin among them: that takes 5 ms. */
@@ -32,17 +34,21 @@ function nodeFfi(): NodeFfi {
   );
 }
 
-const TYPES = { p: "buffer", a: "pointer", u: "u32", i: "i32" } as const;
+const TYPES = { p: "buffer", a: "pointer", u: "u32", i: "i32", l: "u64" } as const;
 
-function open(ffi: NodeFfi, path: string): Shim {
-  const symbols: Record<string, { arguments: string[]; return: string }> = {};
-  for (const [name, types] of Object.entries(SYMBOLS)) {
-    symbols[name] = {
+function open(
+  ffi: NodeFfi,
+  path: string,
+  symbols: Readonly<Record<string, string>>,
+): Record<string, NativeFunction> {
+  const functions: Record<string, { arguments: string[]; return: string }> = {};
+  for (const [name, types] of Object.entries(symbols)) {
+    functions[name] = {
       arguments: [...types].map((type) => TYPES[type as keyof typeof TYPES]),
       return: "i32",
     };
   }
-  return ffi.dlopen(path, symbols).functions as unknown as Shim;
+  return ffi.dlopen(path, functions).functions as Record<string, NativeFunction>;
 }
 
 function createNotifier(shim: Shim, task: () => void): Notifier {
@@ -74,13 +80,11 @@ function pipeError(shim: Shim, status: number): Error {
 }
 
 /** The binding for Node. */
-export function load(): Binding {
+export async function load(): Promise<Binding> {
   const ffi = nodeFfi();
-  const { path, shim } = openLibrary({
-    os: process.platform,
-    arch: process.arch,
-    override: process.env["CAUSEWAY_LIBRARY"],
-    open: (file) => open(ffi, file),
+  const { path, shim } = await openLibrary({
+    ...nodeHost,
+    open: (file, symbols) => open(ffi, file, symbols),
   });
   return {
     runtime: "node",

@@ -2,9 +2,7 @@ import assert from "node:assert/strict";
 import fs from "node:fs";
 import { test } from "node:test";
 import { FOREVER, SHIM_ABI, Status, SYMBOLS } from "../../src/platform/binding.ts";
-import { openLibrary } from "../../src/platform/library.ts";
 import { binding } from "../../src/platform/runtime.ts";
-import { LibraryError, PermissionError } from "../../src/errors.ts";
 import { native, Scratch } from "../support/scratch.ts";
 import { within } from "../support/watchdog.ts";
 
@@ -71,58 +69,4 @@ test("a turn of the event loop, and timers that are stopped", async () => {
   );
   clearTimeout(alive);
   assert.deepEqual(order, ["microtask", "turn"]);
-});
-
-test("a library of another interface version is refused", () => {
-  const shim = { ...native.shim, cw_abi: () => SHIM_ABI + 1 };
-  for (const override of [undefined, "/some/library.so"]) {
-    const request = { os: "linux", arch: "x64", override, open: () => shim };
-    assert.throws(() => openLibrary(request), {
-      name: "LibraryError",
-      message: new RegExp(`interface version ${SHIM_ABI + 1}, this package needs ${SHIM_ABI}`),
-    });
-  }
-});
-
-test("a system or processor without a library", () => {
-  for (const [os, arch] of [["plan9", "x64"], ["linux", "mips"]] as const) {
-    const request = { os, arch, override: undefined, open: () => native.shim };
-    assert.throws(() => openLibrary(request), LibraryError);
-    const named = { ...request, override: native.library };
-    assert.equal(openLibrary(named).path, native.library, "unless one is named");
-  }
-});
-
-test("where the library is, on every system", () => {
-  const paths = new Set<string>();
-  for (const os of ["linux", "darwin", "win32", "windows", "freebsd"]) {
-    for (const arch of ["x64", "arm64", "x86_64", "aarch64"]) {
-      const open = () => native.shim;
-      paths.add(openLibrary({ os, arch, override: undefined, open }).path);
-    }
-  }
-  assert.equal(paths.size, 8);
-  assert.ok(paths.has(native.library) || native.library.length > 0);
-});
-
-test("what the runtime refuses is PermissionError, what the linker refuses LibraryError", () => {
-  const failing = (error: unknown) => ({
-    os: "linux",
-    arch: "x64",
-    override: undefined,
-    open() {
-      throw error;
-    },
-  });
-  const refusals = [
-    Object.assign(new Error("no"), { name: "NotCapable" }),
-    Object.assign(new Error("no"), { name: "PermissionDenied" }),
-    Object.assign(new Error("no"), { code: "ERR_ACCESS_DENIED" }),
-  ];
-  for (const error of refusals) {
-    assert.throws(() => openLibrary(failing(error)), PermissionError);
-  }
-  for (const error of [new Error("no such file"), "a text", undefined]) {
-    assert.throws(() => openLibrary(failing(error)), LibraryError);
-  }
 });

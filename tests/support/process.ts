@@ -23,15 +23,17 @@ export interface Said {
   stderr: string;
 }
 
-/** Runs a command to its end; it is killed after a minute. */
-export function run(command: string[], env: Record<string, string> = {}): Promise<Said> {
+/** Runs a command to its end; it is killed after a minute. A variable that is undefined is unset. */
+export function run(
+  command: string[],
+  env: Record<string, string | undefined> = {},
+): Promise<Said> {
   const [program, ...args] = command as [string, ...string[]];
   // Deno gives all permissions to a Deno that it starts, wherever it sees its name in a command.
   const shell = ["-c", 'exec "$PROGRAM" "$@"', "sh", ...args];
-  const options = {
-    env: { ...process.env, NO_COLOR: "1", PROGRAM: program, ...env },
-    timeout: 60_000,
-  };
+  const all = { ...process.env, NO_COLOR: "1", PROGRAM: program, ...env };
+  const set = Object.entries(all).filter(([, value]) => value !== undefined);
+  const options = { env: Object.fromEntries(set), timeout: 60_000 };
   return new Promise((resolve) => {
     execFile("sh", shell, options, (error, stdout, stderr) => {
       const code = error === null ? 0 : typeof error.code === "number" ? error.code : -1;

@@ -1,0 +1,82 @@
+/**
+ * Where an embedded library becomes a file: once per user and version, in the user's cache.
+ *
+ * A file is named after its hash and checked before it is used; it gets its name when it is
+ * complete. So versions, processes and users don't get in each other's way, and what a crash or a
+ * full disk has left is replaced. The directory must be ours alone: who can write there, can run
+ * code as us.
+ *
+ * @module
+ */
+import type { EmbeddedLibrary } from "./embedded.ts";
+import type { Host } from "./host.ts";
+
+/** The folders to try, the best one first. */
+export function cacheFolders(host: Host): string[] {
+  const windows = /^win/.test(host.os);
+  const join = (folder: string | undefined, ...names: string[]) =>
+    folder ? [[folder, ...names].join(windows ? "\\" : "/")] : [];
+  const chosen = host.variable("CAUSEWAY_CACHE");
+  if (chosen) return [chosen];
+  const home = host.variable("HOME");
+  const temporary = host.variable(windows ? "TEMP" : "TMPDIR");
+  const own = windows
+    ? join(host.variable("LOCALAPPDATA"), "causeway")
+    : host.os === "darwin"
+    ? join(home, "Library/Caches/causeway")
+    : join(host.variable("XDG_CACHE_HOME") || (home && `${home}/.cache`), "causeway");
+  return [...own, ...join(temporary, "causeway-cache")];
+}
+
+/**
+ * The path of the library in that folder, where it is put if it isn't there yet.
+ *
+ * @throws {Error} With the reason why it can't be kept there.
+ */
+export async function keepInCache(
+  host: Host,
+  folder: string,
+  file: string,
+  library: EmbeddedLibrary,
+): Promise<string> {
+  const { files } = host;
+  if (!files.allowed(folder)) throw new Error(`that needs ${host.fileFlags}`);
+  prepare(host, folder);
+  const separator = folder.includes("\\") ? "\\" : "/";
+  const [stem, extension] = file.split(".") as [string, string];
+  const base = `${folder}${separator}${stem}-${library.sha256.slice(0, 32)}`;
+  const path = `${base}.${extension}`;
+  if (await isIntact(host, path, library)) return path;
+
+  const part = `${base}.${crypto.randomUUID()}`;
+  try {
+    files.write(part, await unpack(host, library));
+    files.rename(part, path);
+  } catch (error) {
+    if (files.inspect(part) !== undefined) files.remove(part);
+    // Windows keeps a library that is loaded from being replaced: another process was faster.
+    if (!await isIntact(host, path, library)) throw error;
+  }
+  return path;
+}
+
+function prepare({ files }: Host, folder: string): void {
+  if (files.inspect(folder) === undefined) files.makeDirectory(folder);
+  const facts = files.inspect(folder);
+  if (!facts?.isDirectory) throw new Error("it is a link or no directory");
+  if (facts.isForeign) throw new Error("it belongs to another user");
+  if (facts.isShared) throw new Error("other users can write there");
+}
+
+async function isIntact(host: Host, path: string, library: EmbeddedLibrary): Promise<boolean> {
+  const bytes = host.files.read(path);
+  return bytes !== undefined && await host.digest(bytes) === library.sha256;
+}
+
+/** The library's bytes. */
+export async function unpack(
+  host: Host,
+  library: EmbeddedLibrary,
+): Promise<Uint8Array<ArrayBuffer>> {
+  return await host.inflate(Uint8Array.fromBase64(library.data));
+}

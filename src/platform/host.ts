@@ -1,0 +1,69 @@
+/**
+ * What bringing the native library into the process needs of a runtime.
+ *
+ * @module
+ */
+
+/** A function of a native library: all of ours take numbers and buffers and return 32 bits. */
+export type NativeFunction = (...args: unknown[]) => number;
+
+/** One runtime, before the library is loaded. */
+export interface Host {
+  /** The operating system as the runtime calls it. */
+  readonly os: string;
+  /** The processor as the runtime calls it. */
+  readonly arch: string;
+  /** The flags that let us read variables and keep files, where the runtime asks for such. */
+  readonly fileFlags: string;
+  /** An environment variable; undefined too if we may not read it. */
+  variable(name: string): string | undefined;
+  /** Opens a library and looks its functions up: letters as in `SYMBOLS`, and `l` for 64 bits. */
+  open(path: string, symbols: Readonly<Record<string, string>>): Record<string, NativeFunction>;
+  /** SHA-256, in hexadecimal. */
+  digest(bytes: Uint8Array<ArrayBuffer>): string | Promise<string>;
+  /** The reverse of a raw deflate. */
+  inflate(
+    bytes: Uint8Array<ArrayBuffer>,
+  ): Uint8Array<ArrayBuffer> | Promise<Uint8Array<ArrayBuffer>>;
+  /** The file system. */
+  readonly files: Files;
+}
+
+/** The file system, as far as a cache needs it. What can't be done throws the runtime's error. */
+export interface Files {
+  /** Whether we may read and write there, without asking the user. */
+  allowed(folder: string): boolean;
+  /** What there is under a name, without following a link; undefined if nothing is. */
+  inspect(path: string): FileFacts | undefined;
+  /** Makes a directory that only its owner can use, and the directories above it. */
+  makeDirectory(path: string): void;
+  /** The contents of a file, undefined if there is none. */
+  read(path: string): Uint8Array<ArrayBuffer> | undefined;
+  /** Writes a file that isn't there yet and that only its owner can use. */
+  write(path: string, bytes: Uint8Array): void;
+  rename(from: string, to: string): void;
+  remove(path: string): void;
+}
+
+/** What we want to know about a directory. Windows has no owners and modes in this sense. */
+export interface FileFacts {
+  readonly isDirectory: boolean;
+  /** Belongs to another user. */
+  readonly isForeign: boolean;
+  /** Group or others can write it. */
+  readonly isShared: boolean;
+}
+
+/** The facts as both of the runtimes' `lstat` give them. */
+export function fileFacts(
+  isDirectory: boolean,
+  owner: { uid: number | null; mode: number | null },
+  user: number | null | undefined,
+): FileFacts {
+  const known = user !== null && user !== undefined;
+  return {
+    isDirectory,
+    isForeign: known && owner.uid !== user,
+    isShared: known && ((owner.mode ?? 0) & 0o022) !== 0,
+  };
+}

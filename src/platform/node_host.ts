@@ -1,0 +1,38 @@
+/**
+ * What Node and Bun have in common before the library is loaded: Node's own modules. They are taken
+ * when they are needed, because Bun makes each of them on its first use.
+ *
+ * @module
+ */
+import type { Files, Host } from "./host.ts";
+import { fileFacts } from "./host.ts";
+
+/** Importing `node:process` would read all its properties, stdin among them: that takes 5 ms. */
+const { process } = globalThis;
+
+/** Everything but the way to open a library. */
+export const nodeHost: Omit<Host, "open"> = {
+  os: process.platform,
+  arch: process.arch,
+  fileFlags: "",
+  variable: (name) => process.env[name],
+  digest: (bytes) => process.getBuiltinModule("node:crypto").hash("sha256", bytes, "hex"),
+  inflate: (bytes) => process.getBuiltinModule("node:zlib").inflateRawSync(bytes),
+  files: nodeFiles(),
+};
+
+function nodeFiles(): Files {
+  const fs = () => process.getBuiltinModule("node:fs");
+  return {
+    allowed: () => true,
+    inspect(path) {
+      const stat = fs().lstatSync(path, { throwIfNoEntry: false });
+      return stat && fileFacts(stat.isDirectory(), stat, process.geteuid?.());
+    },
+    makeDirectory: (path) => void fs().mkdirSync(path, { recursive: true, mode: 0o700 }),
+    read: (path) => fs().existsSync(path) ? fs().readFileSync(path) : undefined,
+    write: (path, bytes) => fs().writeFileSync(path, bytes, { flag: "wx", mode: 0o600 }),
+    rename: (from, to) => fs().renameSync(from, to),
+    remove: (path) => fs().rmSync(path),
+  };
+}
