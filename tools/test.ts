@@ -9,6 +9,8 @@ import os from "node:os";
 import path from "node:path";
 import process from "node:process";
 import { parseArgs } from "node:util";
+import { targetName } from "../src/platform/embedded.ts";
+import { type Column, record } from "../tests/support/record.ts";
 import { parseJUnit, type TestCase } from "./junit.ts";
 import { nativeJobs } from "./native.ts";
 import { folderOf, type Job, partOf, type Runtime } from "./parts.ts";
@@ -69,7 +71,21 @@ async function main(): Promise<number> {
     };
     await Promise.all(Array.from({ length: atOnce }, worker));
   }
+  recordCrossSuite(results);
   return summarise(results, missing);
+}
+
+/** For the table of platforms: the runtimes under which all of the cross suite holds here. */
+function recordCrossSuite(results: readonly Result[]): void {
+  const suite = fileJobs().filter((job) => folderOf(job.name) === "cross");
+  const held = results.filter(({ cases, problems }) => problems.length + count(cases).failed === 0);
+  for (const runtime of ["deno", "bun", "node"]) {
+    const files = suite.filter((job) => job.label === runtime).map((job) => job.name);
+    const here = held.filter(({ job }) => job.label === runtime).map(({ job }) => job.name);
+    if (files.length === 0 || !files.every((file) => here.includes(file))) continue;
+    const column = runtime[0]!.toUpperCase() + runtime.slice(1) as Column;
+    record(targetName(process.platform, process.arch, false), column, "all tests");
+  }
 }
 
 function fileJobs(): Job[] {
