@@ -10,14 +10,17 @@ import { build } from "./build.mjs";
 import { embed } from "./embed.mjs";
 import { deno, install, node, root } from "./toolchain.mjs";
 
-/** Per command: whether it needs the shim, and the program it runs. */
+/** Per command: whether it needs the shim, maybe for all targets, and the program it runs. */
 const commands = {
   setup: { native: false },
   build: { native: true },
   start: { native: true, run: [deno, "run", "-A", "examples/demo/main.ts"] },
   test: { native: true, run: [node, "tools/test.ts"] },
+  pack: { native: "all", run: [node, "tools/pack.ts"] },
+  release: { native: "all", run: [node, "tools/release.ts"] },
   bench: { native: true, run: [node, "bench/main.ts"] },
   check: { native: false, run: [node, "tools/check.ts"] },
+  platforms: { native: false, run: [node, "tools/platforms.ts"] },
   format: { native: false, run: [deno, "fmt"] },
 };
 
@@ -31,7 +34,9 @@ if (!command) {
 install();
 const env = { ...process.env };
 embed(); // programs import what it makes, whether it is built or not
-if (command.native) Object.assign(env, build(name === "build" && args.includes("all")));
+if (command.native) {
+  Object.assign(env, build(command.native === "all" || (name === "build" && args.includes("all"))));
+}
 if (command.run) {
   const [file, ...before] = command.run;
   const child = spawn(file, [...before, ...args], { cwd: root, stdio: "inherit", env });
