@@ -22,10 +22,14 @@ export function embed() {
   }
 }
 
-/** The names of all targets, from the one list of them. */
+/**
+ * The names of all targets, from the one list of them.
+ *
+ * @returns {string[]}
+ */
 export function targets() {
   const list = fs.readFileSync(path.join(root, "src/platform/embedded.ts"), "utf8");
-  return [...list.matchAll(/import\("\.\/native\/(.+)\.ts"\)/g)].map((match) => match[1]);
+  return [...list.matchAll(/import\("\.\/native\/(.+)\.ts"\)/g)].map((match) => String(match[1]));
 }
 
 function libraryOf(target) {

@@ -3,13 +3,14 @@
 // Each proof that holds leaves a record in build/platforms. Without an option this writes the table;
 // with --check it fails where the table says anything else than the records do.
 
+import { execFileSync } from "node:child_process";
 import fs from "node:fs";
 import path from "node:path";
 import process from "node:process";
 import { parseArgs } from "node:util";
 import { type Column, type PlatformRecord, recordFolder } from "../tests/support/record.ts";
 import { targets } from "./embed.mjs";
-import { root } from "./toolchain.mjs";
+import { deno, root } from "./toolchain.mjs";
 
 const page = path.join(root, "docs/platforms.md");
 const BEGIN = "<!-- table:begin -->";
@@ -69,4 +70,5 @@ if (check) {
   process.exitCode = wrong.length === 0 ? 0 : 1;
 } else {
   fs.writeFileSync(page, `${text.slice(0, begin)}\n\n${table.join("\n")}\n\n${text.slice(end)}`);
+  execFileSync(deno, ["fmt", "--quiet", page], { cwd: root });
 }
