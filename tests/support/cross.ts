@@ -8,6 +8,7 @@ import process from "node:process";
 import { test } from "node:test";
 import { Peer, type Runtime, runtimes } from "./peers.ts";
 import { sleep } from "./remote_functions.ts";
+import { peerSystem } from "./systems.ts";
 
 /** What a test is given. */
 export interface Cross {
@@ -40,8 +41,9 @@ export function crossTest(
   body: (cross: Cross) => Promise<void>,
   { limit = LIMIT, skip = () => false, only = runtimes }: CrossOptions = {},
 ): void {
+  const where = peerSystem.name && ` on ${peerSystem.name}`;
   for (const runtime of only) {
-    test(`${title} · peer in ${runtime}`, { skip: skip(runtime) }, () => {
+    test(`${title} · peer in ${runtime}${where}`, { skip: skip(runtime) }, () => {
       return runWatched(runtime, limit, body);
     });
   }
@@ -97,8 +99,9 @@ export function uniqueName(): string {
   return `cross-${process.pid}-${++names}`;
 }
 
-/** The promise's result, or an error after so many seconds. */
+/** The promise's result, or an error after so many seconds, more where peers are slow. */
 export async function within<T>(seconds: number, promise: Promise<T>): Promise<T> {
+  seconds *= peerSystem.patience;
   const watchdog = Promise.withResolvers<never>();
   const timer = setTimeout(
     () => watchdog.reject(new Error(`took longer than ${seconds} s`)),
@@ -113,7 +116,7 @@ export async function within<T>(seconds: number, promise: Promise<T>): Promise<T
 
 /** Waits until a condition holds. */
 export async function until(condition: () => boolean | Promise<boolean>, seconds = 30) {
-  const end = performance.now() + seconds * 1000;
+  const end = performance.now() + seconds * peerSystem.patience * 1000;
   while (!await condition()) {
     if (performance.now() > end) assert.fail(`not within ${seconds} s: ${condition}`);
     await sleep(2);

@@ -1,16 +1,17 @@
 // Other processes for tests, in any of the three runtimes. See remote_functions.ts for what runs
-// in them and peer_program.ts for their side.
+// in them, peer_program.ts for their side, and systems.ts for where else than here they can run.
 
 import { type ChildProcess, spawn } from "node:child_process";
 import path from "node:path";
 import process from "node:process";
 import { createInterface } from "node:readline";
-import { bun, deno, node, root } from "../../tools/toolchain.mjs";
+import { root } from "../../tools/toolchain.mjs";
 import { FunctionSender, type RemoteFunction } from "./remote_functions.ts";
+import { peerSystem, type Runtime } from "./systems.ts";
 
-export type Runtime = "deno" | "bun" | "node";
+export type { Runtime };
 
-export const runtimes: readonly Runtime[] = ["deno", "bun", "node"];
+export const runtimes: readonly Runtime[] = peerSystem.runtimes;
 
 export const thisRuntime: Runtime = "Deno" in globalThis
   ? "deno"
@@ -26,13 +27,14 @@ export type Order = "reset" | "leave";
 
 /** How a runtime runs a program, with garbage collection on demand. */
 export function commandOf(runtime: Runtime, file: string): [string, ...string[]] {
+  const start = peerSystem.command(runtime);
   switch (runtime) {
     case "deno":
-      return [deno, "run", "-A", "--no-check", "--quiet", "--v8-flags=--expose-gc", file];
+      return [...start, "run", "-A", "--no-check", "--quiet", "--v8-flags=--expose-gc", file];
     case "bun":
-      return [bun, "run", file];
+      return [...start, "run", file];
     case "node":
-      return [node, "--expose-gc", "--disable-warning=ExperimentalWarning", file];
+      return [...start, "--expose-gc", "--disable-warning=ExperimentalWarning", file];
   }
 }
 
