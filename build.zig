@@ -57,7 +57,7 @@ const warnings = [_][]const u8{
     "-std=c11", "-Wall", "-Wextra", "-Wpedantic", "-Wconversion", "-Wshadow", "-Werror",
 };
 const flags = warnings ++ [_][]const u8{
-    "-fvisibility=hidden", "-fPIC", "-ffunction-sections", "-fdata-sections",
+    "-Oz", "-fvisibility=hidden", "-fPIC", "-ffunction-sections", "-fdata-sections",
 };
 
 pub fn build(b: *std.Build) void {
@@ -88,6 +88,8 @@ fn hostFolder(b: *std.Build) []const u8 {
 
 fn library(b: *std.Build, target: Target) *Compile {
     const resolved = resolve(b, target);
+    // All that is needed of Zig's own routines there is one, and they come as a whole: probe.S.
+    const lean = resolved.result.os.tag == .windows and resolved.result.cpu.arch == .x86_64;
     const module = b.createModule(.{
         .target = resolved,
         .optimize = .ReleaseSmall,
@@ -104,6 +106,7 @@ fn library(b: *std.Build, target: Target) *Compile {
         .freebsd => addSources(b, module, &(posix ++ freebsd)),
         .windows => {
             addSources(b, module, &windows);
+            if (lean) module.addAssemblyFile(b.path("csrc/windows/probe.S"));
             for ([_][]const u8{ "advapi32", "bcrypt" }) |name| module.linkSystemLibrary(name, .{});
         },
         else => unreachable,
@@ -115,6 +118,7 @@ fn library(b: *std.Build, target: Target) *Compile {
     });
     compile.link_gc_sections = true;
     compile.build_id = .none;
+    if (lean) compile.bundle_compiler_rt = false;
     return compile;
 }
 
