@@ -127,13 +127,7 @@ export class PipeEnd {
   /** Throws away a pipe that nobody uses, with what is in it; false if there is none. */
   static async remove(name: string, directory: string | undefined): Promise<boolean> {
     const encoded = await encodeName(checkName(name));
-    const closer = (): void => {};
-    const realm = await Realm.acquire(directory, closer);
-    try {
-      return Commons.remove(realm, PIPES, encoded);
-    } finally {
-      realm.release(closer);
-    }
+    return await Realm.visit(directory, (realm) => Commons.remove(realm, PIPES, encoded));
   }
 
   #hooks(): CommonsHooks {

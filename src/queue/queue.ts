@@ -155,25 +155,16 @@ export class Queue<T = unknown> implements AsyncDisposable {
     }
     const timeout = checkTimeout(options.timeout, Infinity);
     const given = checkCodec(options.codec ?? messagePack);
-    let queue: Queue<T> | undefined;
-    const closer = (): void => {
-      if (queue !== undefined) queue.#closeNow();
-    };
-    const realm = await Realm.acquire(directory, closer);
-    try {
-      const core = QueueCore.open(realm, {
-        name,
-        encoded,
-        capacity,
-        codec: given.name,
-        durable,
-      });
-      const codec = passMemory(given, realm, { hold: "held", keepReceived: true });
-      return queue = new Queue<T>(name, realm, core, codec, timeout, closer);
-    } catch (error) {
-      realm.release(closer);
-      throw error;
-    }
+    const parameters = { name, encoded, capacity, codec: given.name, durable };
+    return await Realm.open(
+      directory,
+      (realm, closer) => {
+        const core = QueueCore.open(realm, parameters);
+        const codec = passMemory(given, realm, { hold: "held", keepReceived: true });
+        return new Queue<T>(name, realm, core, codec, timeout, closer);
+      },
+      (queue) => queue.#closeNow(),
+    );
   }
 
   /**
@@ -183,13 +174,10 @@ export class Queue<T = unknown> implements AsyncDisposable {
   static async remove(name: string, options: { directory?: string } = {}): Promise<boolean> {
     checkOptions(options, ["directory"]);
     const encoded = await encodeName(checkName(name));
-    const closer = (): void => {};
-    const realm = await Realm.acquire(options.directory, closer);
-    try {
-      return Commons.remove(realm, QUEUE_FOLDER, encoded);
-    } finally {
-      realm.release(closer);
-    }
+    return await Realm.visit(
+      options.directory,
+      (realm) => Commons.remove(realm, QUEUE_FOLDER, encoded),
+    );
   }
 
   /** Was it closed? */

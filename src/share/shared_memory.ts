@@ -112,7 +112,7 @@ export class SharedMemory implements Disposable {
     checkOptions(options, ["size", ...DIRECTORY]);
     const { size, directory } = options;
     checkSize(size, true);
-    return await acquire(directory, (realm) => {
+    return await Realm.visit(directory, (realm) => {
       const id = Array.from(randomBytes(realm.binding.shim, 16), hex).join("");
       return adoptMemory(realm, { name: undefined, encoded: NAMELESS + id, size });
     });
@@ -122,7 +122,7 @@ export class SharedMemory implements Disposable {
   static async remove(name: string, options: { directory?: string } = {}): Promise<boolean> {
     checkOptions(options, DIRECTORY);
     const encoded = await encodeName(checkName(name));
-    return await acquire(options.directory, (realm) => {
+    return await Realm.visit(options.directory, (realm) => {
       return Commons.remove(realm, MEMORY_FOLDER, encoded);
     });
   }
@@ -216,20 +216,9 @@ export async function openMemory(
   checkSize(options.size);
   const encoded = await encodeName(checkName(name));
   const { size, durable = false } = options;
-  return await acquire(options.directory, (realm) => {
+  return await Realm.visit(options.directory, (realm) => {
     return adoptMemory(realm, { name, encoded, size, durable, element });
   });
-}
-
-/** Does the task with the realm of a directory, which lives on if the task uses it. */
-async function acquire<T>(directory: string | undefined, task: (realm: Realm) => T): Promise<T> {
-  const closer = (): void => {};
-  const realm = await Realm.acquire(directory, closer);
-  try {
-    return task(realm);
-  } finally {
-    realm.release(closer);
-  }
 }
 
 function checkSize(size: number | undefined, required = false): void {

@@ -121,16 +121,11 @@ export class Lobby {
     checkOptions(options, known);
     const timeout = checkTimeout(options.timeout, Infinity);
     const encoded = await encodeName(checkName(name));
-    let lobby: Lobby | undefined;
-    const closer = (): void => lobby?.close();
-    const realm = await Realm.acquire(options.directory, closer);
-    try {
-      lobby = new Lobby(realm, closer, name, encoded, kind, timeout);
-      return lobby;
-    } catch (error) {
-      realm.release(closer);
-      throw error;
-    }
+    return await Realm.open(
+      options.directory,
+      (realm, closer) => new Lobby(realm, closer, name, encoded, kind, timeout),
+      (lobby) => lobby.close(),
+    );
   }
 
   get isClosed(): boolean {

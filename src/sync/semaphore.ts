@@ -125,21 +125,18 @@ export class Semaphore implements Disposable {
     }
     const timeout = checkTimeout(options.timeout, Infinity);
     const native = nativeName(name);
-    let semaphore: Semaphore | undefined;
-    const closer = (): void => semaphore?.close();
-    const realm = await Realm.acquire(options.directory, closer);
-    try {
-      const { shim } = realm.binding;
-      const out = new BigUint64Array(1);
-      const status = shim.cw_semaphore_open(native, CREATE, initial, out);
-      if (status < 0) throw statusError(shim, status, "open the semaphore", name);
-      const address = realm.binding.address(out[0]!);
-      semaphore = new Semaphore(realm, closer, name, address, timeout);
-      return semaphore;
-    } catch (error) {
-      realm.release(closer);
-      throw error;
-    }
+    return await Realm.open(
+      options.directory,
+      (realm, closer) => {
+        const { shim } = realm.binding;
+        const out = new BigUint64Array(1);
+        const status = shim.cw_semaphore_open(native, CREATE, initial, out);
+        if (status < 0) throw statusError(shim, status, "open the semaphore", name);
+        const address = realm.binding.address(out[0]!);
+        return new Semaphore(realm, closer, name, address, timeout);
+      },
+      (semaphore) => semaphore.close(),
+    );
   }
 
   /** Takes the name away; whoever has it open goes on with it. False if there was none. */

@@ -198,18 +198,11 @@ export class Publisher<T = unknown> implements AsyncDisposable {
   static async open<T>(name: string, options: PublisherOptions = {}): Promise<Publisher<T>> {
     checkPublisherOptions(options);
     const encoded = await encodeName(checkName(name));
-    let publisher: Publisher<T> | undefined;
-    const closer = (): void => {
-      if (publisher !== undefined) publisher.#closeNow();
-    };
-    const realm = await Realm.acquire(options.directory, closer);
-    try {
-      publisher = new Publisher<T>(name, encoded, options, realm, closer);
-      return publisher;
-    } catch (error) {
-      realm.release(closer);
-      throw error;
-    }
+    return await Realm.open(
+      options.directory,
+      (realm, closer) => new Publisher<T>(name, encoded, options, realm, closer),
+      (publisher) => publisher.#closeNow(),
+    );
   }
 
   /** Makes our segment, with slots for those who are there, under the lock of the folder. */

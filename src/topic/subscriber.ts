@@ -230,18 +230,11 @@ export class Subscriber<T = unknown> implements AsyncDisposable, AsyncIterable<T
   static async open<T>(name: string, options: SubscriberOptions<T> = {}): Promise<Subscriber<T>> {
     checkSubscriberOptions(options);
     const encoded = await encodeName(checkName(name));
-    let subscriber: Subscriber<T> | undefined;
-    const closer = (): void => {
-      if (subscriber !== undefined) subscriber.#closeNow();
-    };
-    const realm = await Realm.acquire(options.directory, closer);
-    try {
-      subscriber = new Subscriber<T>(name, encoded, options, realm, closer);
-      return subscriber;
-    } catch (error) {
-      realm.release(closer);
-      throw error;
-    }
+    return await Realm.open(
+      options.directory,
+      (realm, closer) => new Subscriber<T>(name, encoded, options, realm, closer),
+      (subscriber) => subscriber.#closeNow(),
+    );
   }
 
   /** Makes our presence and connects to all who are there, under the lock of the folder. */
