@@ -31,6 +31,7 @@ const targets = [_]Target{
     .{ .query = "x86_64-windows-gnu", .folder = "windows-x64" },
     .{ .query = "aarch64-windows-gnu", .folder = "windows-arm64" },
     .{ .query = "x86_64-freebsd.14.0", .folder = "freebsd-x64" },
+    .{ .query = "aarch64-freebsd.14.0", .folder = "freebsd-arm64" },
 };
 
 const common = [_][]const u8{ "common/bell.c", "common/misc.c" };

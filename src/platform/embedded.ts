@@ -33,6 +33,7 @@ const TARGETS: Readonly<Record<string, Target>> = {
   "windows-x64":      { file: "causeway.dll",      load: () => import("./native/windows-x64.ts") },
   "windows-arm64":    { file: "causeway.dll",      load: () => import("./native/windows-arm64.ts") },
   "freebsd-x64":      { file: "libcauseway.so",    load: () => import("./native/freebsd-x64.ts") },
+  "freebsd-arm64":    { file: "libcauseway.so",    load: () => import("./native/freebsd-arm64.ts") },
 };
 
 /** The names that `process.platform` and `Deno.build.os` give systems, and ours. */
