@@ -38,7 +38,7 @@ function download(name: string, architecture: string, scratch: string): string {
     "APT::Sandbox::User=", // another user could not write into the scratch folder
     "Acquire::Retries=2",
   ].flatMap((option) => ["-o", option]);
-  const inScratch = { cwd: scratch, stdio: ["ignore", "pipe", "pipe"], timeout: 300_000 } as const;
+  const inScratch = { cwd: scratch, stdio: "pipe", timeout: 300_000 } as const;
   execFileSync("apt-get", [...options, "update", "-qq"], inScratch);
   execFileSync("apt-get", [...options, "download", "-qq", name], inScratch);
   const file = fs.readdirSync(scratch).find((each) => each.endsWith(".deb"));
