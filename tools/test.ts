@@ -13,9 +13,10 @@ import { targetName } from "../src/platform/embedded.ts";
 import { type Column, record } from "../tests/support/record.ts";
 import { parseJUnit, type TestCase } from "./junit.ts";
 import { nativeJobs } from "./native.ts";
-import { folderOf, type Job, partOf, type Runtime } from "./parts.ts";
+import { folderOf, type Job, type Part, partOf, type Runtime } from "./parts.ts";
 import { type Ended, killAll, onPath, run } from "./process.ts";
-import { bun, deno, node, root } from "./toolchain.mjs";
+import { patience, peerSystem, testSystem } from "./systems.ts";
+import { root } from "./toolchain.mjs";
 
 interface Result {
   job: Job;
@@ -77,6 +78,7 @@ async function main(): Promise<number> {
 
 /** For the table of platforms: the runtimes under which all of the cross suite holds here. */
 function recordCrossSuite(results: readonly Result[]): void {
+  if (testSystem.name || peerSystem.name) return; // tests/platforms does that
   const suite = fileJobs().filter((job) => folderOf(job.name) === "cross");
   const held = results.filter(({ cases, problems }) => problems.length + count(cases).failed === 0);
   for (const runtime of ["deno", "bun", "node"]) {
@@ -97,23 +99,31 @@ function fileJobs(): Job[] {
       part: partOf(file),
       label: runtime,
       start: (report: string, env: NodeJS.ProcessEnv) =>
-        run(command(runtime, file, report), { env, limit: partOf(file).limit }),
+        run(command(runtime, file, report), {
+          env: { ...testSystem.env, ...env },
+          limit: limitOf(partOf(file)),
+        }),
     }))
   );
 }
 
+function limitOf(part: Part): number {
+  return part.limit * patience;
+}
+
 function command(runtime: Runtime, file: string, report: string): string[] {
+  const start = testSystem.command(runtime);
   switch (runtime) {
     case "deno":
-      return [deno, "test", "-A", "--no-check", `--junit-path=${report}`, file];
+      return [...start, "test", "-A", "--no-check", `--junit-path=${report}`, file];
     case "bun": // its own limit per test would be 5 s
       return [
-        ...[bun, "test", `--timeout=${partOf(file).limit * 1000}`],
+        ...[...start, "test", `--timeout=${limitOf(partOf(file)) * 1000}`],
         ...["--reporter=junit", `--reporter-outfile=${report}`, `./${file}`],
       ];
     case "node":
       return [
-        ...[node, "--test-reporter=spec", "--test-reporter-destination=stdout"],
+        ...[...start, "--test-reporter=spec", "--test-reporter-destination=stdout"],
         ...["--test-reporter=junit", `--test-reporter-destination=${report}`, file],
       ];
   }
@@ -136,7 +146,7 @@ async function runJob(job: Job): Promise<Result> {
   const failed = cases.some((test) => test.outcome === "failed");
 
   const problems: string[] = [];
-  if (ended.timedOut) problems.push(`killed: longer than ${job.part.limit} s`);
+  if (ended.timedOut) problems.push(`killed: longer than ${limitOf(job.part)} s`);
   else if (ended.signal) problems.push(`ended by ${ended.signal}`);
   else if (!reported || cases.length === 0) {
     problems.push(`exit code ${ended.code}, and ${reported ? "no tests" : "no report"}`);

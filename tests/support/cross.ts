@@ -6,9 +6,9 @@ import fs from "node:fs";
 import path from "node:path";
 import process from "node:process";
 import { test } from "node:test";
+import { patience, peerSystem } from "../../tools/systems.ts";
 import { Peer, type Runtime, runtimes } from "./peers.ts";
 import { sleep } from "./remote_functions.ts";
-import { peerSystem } from "./systems.ts";
 
 /** What a test is given. */
 export interface Cross {
@@ -99,9 +99,9 @@ export function uniqueName(): string {
   return `cross-${process.pid}-${++names}`;
 }
 
-/** The promise's result, or an error after so many seconds, more where peers are slow. */
+/** The promise's result, or an error after so many seconds, more on a slow system. */
 export async function within<T>(seconds: number, promise: Promise<T>): Promise<T> {
-  seconds *= peerSystem.patience;
+  seconds *= patience;
   const watchdog = Promise.withResolvers<never>();
   const timer = setTimeout(
     () => watchdog.reject(new Error(`took longer than ${seconds} s`)),
@@ -116,7 +116,7 @@ export async function within<T>(seconds: number, promise: Promise<T>): Promise<T
 
 /** Waits until a condition holds. */
 export async function until(condition: () => boolean | Promise<boolean>, seconds = 30) {
-  const end = performance.now() + seconds * peerSystem.patience * 1000;
+  const end = performance.now() + seconds * patience * 1000;
   while (!await condition()) {
     if (performance.now() > end) assert.fail(`not within ${seconds} s: ${condition}`);
     await sleep(2);

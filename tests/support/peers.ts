@@ -1,13 +1,14 @@
 // Other processes for tests, in any of the three runtimes. See remote_functions.ts for what runs
-// in them, peer_program.ts for their side, and systems.ts for where else than here they can run.
+// in them, peer_program.ts for their side, and tools/systems.ts for where else than here they can run.
 
 import { type ChildProcess, spawn } from "node:child_process";
 import path from "node:path";
 import process from "node:process";
 import { createInterface } from "node:readline";
+import type { Runtime } from "../../tools/parts.ts";
+import { peerSystem } from "../../tools/systems.ts";
 import { root } from "../../tools/toolchain.mjs";
 import { FunctionSender, type RemoteFunction } from "./remote_functions.ts";
-import { peerSystem, type Runtime } from "./systems.ts";
 
 export type { Runtime };
 
@@ -58,7 +59,7 @@ export class Peer {
     const [file, ...args] = commandOf(runtime, path.join(root, "tests/support/peer_program.ts"));
     this.#child = spawn(file, args, {
       cwd: root,
-      env: { ...process.env, ...env },
+      env: { ...process.env, ...peerSystem.env, ...env },
       stdio: ["pipe", "pipe", "inherit"],
     });
     this.pid = this.#child.pid!;
