@@ -39,7 +39,11 @@ function createNotifier(task: () => void): Notifier {
 
 /** The binding for Bun. */
 export async function load(): Promise<Binding> {
-  const { path, shim } = await openLibrary({ ...nodeHost, open });
+  const { path, shim } = await openLibrary({
+    ...nodeHost,
+    digest: (bytes) => new Bun.CryptoHasher("sha256").update(bytes).digest("hex"),
+    open,
+  });
   return {
     runtime: "bun",
     library: path,

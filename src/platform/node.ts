@@ -4,8 +4,6 @@
  *
  * @module
  */
-import { Socket } from "node:net";
-import { isMainThread } from "node:worker_threads";
 import type { Binding, Notifier, Shim } from "./binding.ts";
 import { Status } from "./binding.ts";
 import type { NativeFunction } from "./host.ts";
@@ -13,7 +11,8 @@ import { openLibrary } from "./library.ts";
 import { nodeHost } from "./node_host.ts";
 import { LibraryError, LimitError, SystemError } from "../errors.ts";
 
-/** Importing `node:process` would read all its properties, stdin among them: that takes 5 ms. */
+// Nothing is imported from Node: making a module of what it has built in takes as long as loading it,
+// and `node:process` would read all its properties, stdin among them, for 5 ms.
 const { process } = globalThis;
 
 /** What we use of `node:ffi`, which type checkers and bundlers of other runtimes don't know. */
@@ -56,6 +55,7 @@ function createNotifier(shim: Shim, task: () => void): Notifier {
   const status = shim.cw_pipe_open(ends);
   if (status !== 0) throw pipeError(shim, status);
   const [readEnd, writeEnd] = ends as unknown as [number, number];
+  const { Socket } = process.getBuiltinModule("node:net");
   const socket = new Socket({ fd: readEnd, readable: true, writable: false });
   socket.on("data", task);
   // The reactor decides what keeps the process alive, in the same way on every runtime.
@@ -79,6 +79,11 @@ function pipeError(shim: Shim, status: number): Error {
     : new SystemError(`${what}: status ${status}`, shim.cw_last_error());
 }
 
+/** A worker that is terminated ends when it is back in JavaScript, no sooner. */
+function longestSleep(): number {
+  return process.getBuiltinModule("node:worker_threads").isMainThread ? Infinity : 500;
+}
+
 /** The binding for Node. */
 export async function load(): Promise<Binding> {
   const ffi = nodeFfi();
@@ -90,8 +95,9 @@ export async function load(): Promise<Binding> {
     runtime: "node",
     library: path,
     shim,
-    // A worker that is terminated ends when it is back in JavaScript, no sooner.
-    longestSleep: isMainThread ? Infinity : 500,
+    get longestSleep() {
+      return longestSleep();
+    },
     largestBuffer: 2 ** 53 - 1,
     address: (value) => value,
     view: (address, bytes) => ffi.toArrayBuffer(address, bytes, false),

@@ -6,6 +6,7 @@
  */
 import type { Files, Host } from "./host.ts";
 import { fileFacts } from "./host.ts";
+import { sha256 } from "./sha256.ts";
 
 /** Importing `node:process` would read all its properties, stdin among them: that takes 5 ms. */
 const { process } = globalThis;
@@ -16,7 +17,7 @@ export const nodeHost: Omit<Host, "open"> = {
   arch: process.arch,
   fileFlags: "",
   variable: (name) => process.env[name],
-  digest: (bytes) => process.getBuiltinModule("node:crypto").hash("sha256", bytes, "hex"),
+  digest: sha256,
   inflate: (bytes) => process.getBuiltinModule("node:zlib").inflateRawSync(bytes),
   files: nodeFiles(),
 };
