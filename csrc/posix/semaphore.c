@@ -16,6 +16,16 @@
 #include <string.h>
 #include <time.h>
 
+#if defined(__FreeBSD__)
+/* libthr still has the functions of before FreeBSD 9, which take another kind of
+ * sem_t than sem_open gives, and a linker that sees libthr before libc and can't
+ * tell old from new takes those. */
+__asm__(".symver sem_post, sem_post@FBSD_1.2");
+__asm__(".symver sem_trywait, sem_trywait@FBSD_1.2");
+__asm__(".symver sem_wait, sem_wait@FBSD_1.2");
+__asm__(".symver sem_timedwait, sem_timedwait@FBSD_1.2");
+#endif
+
 #define NAME_LIMIT 250u
 #define NAME_SPACE (NAME_LIMIT + 2)
 
