@@ -78,6 +78,7 @@ export default {
   ],
   options: {
     doNotFollow: { path: "node_modules" },
+    exclude: { path: "^examples/install/" }, // projects of their own
     tsPreCompilationDeps: true,
     tsConfig: { fileName: "tsconfig.core.json" },
     builtInModules: { add: ["bun", "bun:ffi", "ffi"] },
