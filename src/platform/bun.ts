@@ -9,16 +9,19 @@ import type { NativeFunction } from "./host.ts";
 import { openLibrary } from "./library.ts";
 import { nodeHost } from "./node_host.ts";
 
-const { process } = globalThis;
+type BunFfi = typeof import("bun:ffi");
 
-// Not by an import: bundlers for other runtimes would look for the module.
-const { dlopen, JSCallback, toArrayBuffer } = process.getBuiltinModule(
-  "bun:ffi",
-) as unknown as typeof import("bun:ffi");
+/** What we use of Bun's own object, which type checkers of other runtimes don't know. */
+interface BunGlobal {
+  CryptoHasher: new (algorithm: string) => {
+    update(bytes: Uint8Array): { digest(encoding: "hex"): string };
+  };
+}
 
 const TYPES = { p: "ptr", a: "ptr", u: "u32", i: "i32", l: "u64" } as const;
 
 function open(
+  ffi: BunFfi,
   path: string,
   symbols: Readonly<Record<string, string>>,
 ): Record<string, NativeFunction> {
@@ -29,20 +32,23 @@ function open(
       returns: "i32",
     };
   }
-  return dlopen(path, functions).symbols as unknown as Record<string, NativeFunction>;
+  return ffi.dlopen(path, functions).symbols as unknown as Record<string, NativeFunction>;
 }
 
-function createNotifier(task: () => void): Notifier {
-  const callback = new JSCallback(task, { args: ["ptr"], returns: "void", threadsafe: true });
+function createNotifier(ffi: BunFfi, task: () => void): Notifier {
+  const callback = new ffi.JSCallback(task, { args: ["ptr"], returns: "void", threadsafe: true });
   return { callback: callback.ptr, descriptor: -1, close: () => callback.close() };
 }
 
 /** The binding for Bun. */
 export async function load(): Promise<Binding> {
+  const { process, Bun: { CryptoHasher } } = globalThis as typeof globalThis & { Bun: BunGlobal };
+  // Not by an import: bundlers for other runtimes would look for the module.
+  const ffi = process.getBuiltinModule("bun:ffi") as unknown as BunFfi;
   const { path, shim } = await openLibrary({
-    ...nodeHost,
-    digest: (bytes) => new Bun.CryptoHasher("sha256").update(bytes).digest("hex"),
-    open,
+    ...nodeHost(),
+    digest: (bytes) => new CryptoHasher("sha256").update(bytes).digest("hex"),
+    open: (file, symbols) => open(ffi, file, symbols),
   });
   return {
     runtime: "bun",
@@ -52,9 +58,9 @@ export async function load(): Promise<Binding> {
     largestBuffer: 2 ** 32,
     address: (value) => Number(value),
     // No deallocator: Bun may run one on a garbage collector thread.
-    view: (address, bytes) => toArrayBuffer(Number(address) as Pointer, 0, bytes),
+    view: (address, bytes) => ffi.toArrayBuffer(Number(address) as Pointer, 0, bytes),
     nextTurn: (task) => void setImmediate(task),
-    createNotifier,
+    createNotifier: (task) => createNotifier(ffi, task),
     startTimer: (task, milliseconds) => setTimeout(task, milliseconds).unref(),
     stopTimer: (timer) => clearTimeout(timer as ReturnType<typeof setTimeout>),
     onExit: (task) => void process.on("exit", task),

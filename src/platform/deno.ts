@@ -60,25 +60,31 @@ function unlessMissing<T>(task: () => T): T | undefined {
   }
 }
 
-const host: Host = {
-  os: Deno.build.os,
-  arch: Deno.build.arch,
-  fileFlags: "--allow-env --allow-read --allow-write --allow-sys=uid",
-  variable: (name) => granted({ name: "env", variable: name }) ? Deno.env.get(name) : undefined,
-  open,
-  async digest(bytes) {
-    return new Uint8Array(await crypto.subtle.digest("SHA-256", bytes)).toHex();
-  },
-  async inflate(bytes) {
-    const { readable, writable } = new DecompressionStream("deflate-raw");
-    const writer = writable.getWriter();
-    const written = writer.write(bytes).then(() => writer.close());
-    const chunks = await Array.fromAsync(readable);
-    await written;
-    return await new Blob(chunks).bytes();
-  },
-  files,
-};
+async function digest(bytes: Uint8Array<ArrayBuffer>): Promise<string> {
+  return new Uint8Array(await crypto.subtle.digest("SHA-256", bytes)).toHex();
+}
+
+async function inflate(bytes: Uint8Array<ArrayBuffer>): Promise<Uint8Array<ArrayBuffer>> {
+  const { readable, writable } = new DecompressionStream("deflate-raw");
+  const writer = writable.getWriter();
+  const written = writer.write(bytes).then(() => writer.close());
+  const chunks = await Array.fromAsync(readable);
+  await written;
+  return await new Blob(chunks).bytes();
+}
+
+function denoHost(): Host {
+  return {
+    os: Deno.build.os,
+    arch: Deno.build.arch,
+    fileFlags: "--allow-env --allow-read --allow-write --allow-sys=uid",
+    variable: (name) => granted({ name: "env", variable: name }) ? Deno.env.get(name) : undefined,
+    open,
+    digest,
+    inflate,
+    files,
+  };
+}
 
 function createNotifier(task: () => void): Notifier {
   const callback = Deno.UnsafeCallback.threadSafe(
@@ -98,7 +104,7 @@ export async function load(): Promise<Binding> {
         "run with `deno run --allow-ffi …` (or -A)",
     );
   }
-  const { path, shim } = await openLibrary(host);
+  const { path, shim } = await openLibrary(denoHost());
   return {
     runtime: "deno",
     library: path,

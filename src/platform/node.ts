@@ -2,6 +2,9 @@
  * Node: `node:ffi`, and a pipe to be woken, because a callback from another
  * thread aborts the process.
  *
+ * Nothing is imported from Node: making a module of what it has built in takes as long as loading
+ * it, and the other runtimes, which read this file too, don't have all of it.
+ *
  * @module
  */
 import type { Binding, Notifier, Shim } from "./binding.ts";
@@ -10,10 +13,6 @@ import type { NativeFunction } from "./host.ts";
 import { openLibrary } from "./library.ts";
 import { nodeHost } from "./node_host.ts";
 import { LibraryError, LimitError, SystemError } from "../errors.ts";
-
-// Nothing is imported from Node: making a module of what it has built in takes as long as loading it,
-// and `node:process` would read all its properties, stdin among them, for 5 ms.
-const { process } = globalThis;
 
 /** What we use of `node:ffi`, which type checkers and bundlers of other runtimes don't know. */
 interface NodeFfi {
@@ -25,6 +24,7 @@ interface NodeFfi {
 }
 
 function nodeFfi(): NodeFfi {
+  const { process } = globalThis;
   const ffi = process.getBuiltinModule?.("node:ffi") as unknown as NodeFfi | undefined;
   if (ffi !== undefined) return ffi;
   throw new LibraryError(
@@ -55,7 +55,7 @@ function createNotifier(shim: Shim, task: () => void): Notifier {
   const status = shim.cw_pipe_open(ends);
   if (status !== 0) throw pipeError(shim, status);
   const [readEnd, writeEnd] = ends as unknown as [number, number];
-  const { Socket } = process.getBuiltinModule("node:net");
+  const { Socket } = globalThis.process.getBuiltinModule("node:net");
   const socket = new Socket({ fd: readEnd, readable: true, writable: false });
   socket.on("data", task);
   // The reactor decides what keeps the process alive, in the same way on every runtime.
@@ -81,14 +81,16 @@ function pipeError(shim: Shim, status: number): Error {
 
 /** A worker that is terminated ends when it is back in JavaScript, no sooner. */
 function longestSleep(): number {
-  return process.getBuiltinModule("node:worker_threads").isMainThread ? Infinity : 500;
+  const { isMainThread } = globalThis.process.getBuiltinModule("node:worker_threads");
+  return isMainThread ? Infinity : 500;
 }
 
 /** The binding for Node. */
 export async function load(): Promise<Binding> {
+  const { process } = globalThis;
   const ffi = nodeFfi();
   const { path, shim } = await openLibrary({
-    ...nodeHost,
+    ...nodeHost(),
     open: (file, symbols) => open(ffi, file, symbols),
   });
   return {

@@ -8,21 +8,26 @@ import type { Files, Host } from "./host.ts";
 import { fileFacts } from "./host.ts";
 import { sha256 } from "./sha256.ts";
 
-/** Importing `node:process` would read all its properties, stdin among them: that takes 5 ms. */
-const { process } = globalThis;
-
 /** Everything but the way to open a library. */
-export const nodeHost: Omit<Host, "open"> = {
-  os: process.platform,
-  arch: process.arch,
-  fileFlags: "",
-  variable: (name) => process.env[name],
-  digest: sha256,
-  inflate: (bytes) => process.getBuiltinModule("node:zlib").inflateRawSync(bytes),
-  files: nodeFiles(),
-};
+export function nodeHost(): Omit<Host, "open"> {
+  // Importing `node:process` would read all its properties, stdin among them: that takes 5 ms.
+  const { process } = globalThis;
+  return {
+    os: process.platform,
+    arch: process.arch,
+    fileFlags: "",
+    variable: (name) => process.env[name],
+    digest: sha256,
+    inflate(bytes) {
+      const { inflateRawSync } = process.getBuiltinModule("node:zlib");
+      return inflateRawSync(bytes) as Uint8Array<ArrayBuffer>;
+    },
+    files: nodeFiles(),
+  };
+}
 
 function nodeFiles(): Files {
+  const { process } = globalThis;
   const fs = () => process.getBuiltinModule("node:fs");
   return {
     allowed: () => true,

@@ -24,7 +24,7 @@ const library = {
 /** A host of the real file system whose variables are these and where nothing can be loaded. */
 function hostOf(variables: Record<string, string> = {}, more: Partial<Host> = {}): Host {
   return {
-    ...nodeHost,
+    ...nodeHost(),
     os: "darwin",
     arch: "arm64",
     variable: (name) => variables[name],
@@ -53,8 +53,8 @@ test("every target has a module, and this host's is built", async () => {
     const module = await targetOf(name)!.load();
     assert.match(module.sha256, /^([0-9a-f]{64})?$/);
     if (module.sha256 === "") continue;
-    const bytes = await nodeHost.inflate(Uint8Array.fromBase64(module.data));
-    assert.equal(await nodeHost.digest(bytes), module.sha256, name);
+    const bytes = await nodeHost().inflate(Uint8Array.fromBase64(module.data));
+    assert.equal(await nodeHost().digest(bytes), module.sha256, name);
   }
   assert.equal(targetOf("toString"), undefined);
 });
@@ -167,7 +167,7 @@ test("a file that can't be replaced because it is in use is fine if it is the ri
     fs.writeFileSync(to, "a library");
     throw new Error("EPERM: in use");
   };
-  const host = hostOf({}, { files: { ...nodeHost.files, rename } });
+  const host = hostOf({}, { files: { ...nodeHost().files, rename } });
   const kept = await keepInCache(host, scratch.at("c"), "libcauseway.so", library);
   assert.deepEqual(fs.readdirSync(scratch.at("c")), [path.basename(kept)]);
 });
@@ -178,7 +178,7 @@ test("a write that fails leaves nothing and is told", async () => {
     fs.writeFileSync(file, "a lib");
     throw new Error("ENOSPC: no space left on device");
   };
-  const host = hostOf({}, { files: { ...nodeHost.files, write } });
+  const host = hostOf({}, { files: { ...nodeHost().files, write } });
   await assert.rejects(keepInCache(host, scratch.at("c"), "libcauseway.so", library), /ENOSPC/);
   assert.deepEqual(fs.readdirSync(scratch.at("c")), []);
 });
@@ -221,7 +221,7 @@ test("no variable names a place", async () => {
 });
 
 test("flags that are missing are named", async () => {
-  const files = { ...nodeHost.files, allowed: () => false };
+  const files = { ...nodeHost().files, allowed: () => false };
   const host = hostOf({ HOME: "/nowhere" }, { files, fileFlags: "--allow-read --allow-write" });
   await assert.rejects(openLibrary(host), { message: /that needs --allow-read --allow-write/ });
 });
