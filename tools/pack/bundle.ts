@@ -1,11 +1,11 @@
-// The package's JavaScript: one file that is always loaded, and one for each thing that is loaded on
-// demand. Loading a hundred small files is what starting would take longest for.
+// The package's JavaScript: all code in one file, since loading a hundred small ones is what would
+// take longest on the way to the first call, and each native library in one of its own.
 //
 // The code keeps its names and its lines; only comments go, which are in the `.d.ts` file or concern
 // those who read the sources. `msgpackr` is inside, so nothing else gets installed: its own optional
 // dependency would bring an install script.
 
-import { build, type Plugin } from "esbuild";
+import { build, type BuildOptions, type OutputFile, type Plugin } from "esbuild";
 import fs from "node:fs";
 import path from "node:path";
 import ts from "typescript";
@@ -19,55 +19,73 @@ export interface PackageFile {
   text: string;
 }
 
+/** What both bundles have in common. */
+const options = {
+  absWorkingDir: root,
+  outdir: "build/package",
+  bundle: true,
+  format: "esm",
+  platform: "neutral",
+  target: "es2024",
+  // One letter beyond would double the memory of the text in every runtime, and the time to read it.
+  charset: "ascii",
+  logLevel: "warning",
+  write: false,
+} satisfies BuildOptions;
+
 /** Bundles the sources. */
 export async function bundleCode(entry = "mod.ts"): Promise<PackageFile[]> {
   const { outputFiles } = await build({
-    absWorkingDir: root,
+    ...options,
     entryPoints: [entry],
-    outdir: "build/package",
-    chunkNames: "chunks/[name]-[hash]",
-    bundle: true,
-    splitting: true,
-    format: "esm",
-    platform: "neutral",
-    target: "es2024",
-    charset: "utf8",
-    // What a runtime has built in.
-    external: ["bun:*", "node:*"],
     sourcemap: "linked",
     sourcesContent: false,
-    logLevel: "warning",
-    write: false,
-    plugins: [withoutComments],
+    plugins: [ourFiles],
   });
-  const files = outputFiles.map(({ path: file, text }) => ({
-    name: path.relative(path.join(root, "build/package"), file).replaceAll(path.sep, "/"),
-    text,
-  }));
-  return files.flatMap((file) => finish(file));
+  return [...outputFiles.map(finish), ...await bundleLibraries()];
 }
 
-/** Makes maps small, and drops those of the native libraries, which nobody steps through. */
-function finish({ name, text }: PackageFile): PackageFile[] {
-  if (!name.endsWith(".map")) {
-    const isLibrary = text.includes("src/platform/native/");
-    return [{ name, text: isLibrary ? text.replace(/^\/\/# sourceMappingURL=.*\n/m, "") : text }];
-  }
+/** The modules of the native libraries, which keep their names. */
+async function bundleLibraries(): Promise<PackageFile[]> {
+  const folder = "src/platform/native";
+  const names = fs.readdirSync(path.join(root, folder)).filter((name) => name.endsWith(".ts"));
+  const { outputFiles } = await build({
+    ...options,
+    entryPoints: names.map((name) => `${folder}/${name}`),
+    outdir: "build/package/libraries",
+  });
+  return outputFiles.map(finish);
+}
+
+/** Names a file as it is called in the package, and makes maps small. */
+function finish({ path: file, text }: OutputFile): PackageFile {
+  const folder = path.join(root, "build/package");
+  const name = path.relative(folder, file).replaceAll(path.sep, "/");
+  if (!name.endsWith(".map")) return { name, text };
   const map = reduceSourceMap(JSON.parse(text), (source) => {
-    const file = path.resolve(root, "build/package", path.dirname(name), source);
-    return path.relative(root, file).replaceAll(path.sep, "/");
+    return path.relative(root, path.resolve(folder, source)).replaceAll(path.sep, "/");
   });
-  const isLibrary = map.sources.every((source) => source.startsWith("src/platform/native/"));
-  return isLibrary ? [] : [{ name, text: `${JSON.stringify(map)}\n` }];
+  return { name, text: `${JSON.stringify(map)}\n` };
 }
 
-const withoutComments: Plugin = {
-  name: "without comments",
-  setup({ onLoad }) {
-    onLoad({ filter: /\.[tj]s$/ }, ({ path: file }) => ({
-      contents: blankComments(fs.readFileSync(file, "utf8")),
-      loader: file.endsWith(".ts") ? "ts" : "js",
+/** Deno makes its version of Node's Buffer when somebody looks whether it is there: that takes 8 ms. */
+const NODE_BUFFER = 'const Buffer = typeof Deno === "undefined" ? globalThis.Buffer : undefined;';
+
+const ourFiles: Plugin = {
+  name: "our files",
+  setup({ onLoad, onResolve }) {
+    onResolve({ filter: /^\.\/native\/[^/]+\.ts$/ }, ({ path: file }) => ({
+      path: file.replace("./native/", "./libraries/").replace(/ts$/, "js"),
+      external: true,
     }));
+    onLoad({ filter: /\.[tj]s$/ }, ({ path: file }) => {
+      const code = blankComments(fs.readFileSync(file, "utf8"));
+      const isMessagePack = /node_modules.msgpackr./.test(file);
+      return {
+        contents: isMessagePack ? `${NODE_BUFFER}${code}` : code,
+        loader: file.endsWith(".ts") ? "ts" : "js",
+      };
+    });
   },
 };
 

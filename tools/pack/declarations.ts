@@ -5,6 +5,7 @@
 import path from "node:path";
 import ts from "typescript";
 import { root } from "../toolchain.mjs";
+import { blankComments } from "./bundle.ts";
 
 /** A declaration: its file and its name there. */
 interface Place {
@@ -207,7 +208,8 @@ function wordsOf(statement: ts.Statement): ts.Identifier[] {
   const visit = (node: ts.Node): void => {
     if (ts.isImportTypeNode(node)) throw new Error(`not supported: ${node.getText()}`);
     const owner = node.parent as ts.NamedDeclaration;
-    const isMember = owner !== statement && !ts.isVariableDeclaration(owner) && owner.name === node;
+    const isMember = (owner as ts.Node) !== statement && !ts.isVariableDeclaration(owner) &&
+      owner.name === node;
     if (ts.isIdentifier(node) && !isMember) words.push(node);
     ts.forEachChild(node, visit);
   };
@@ -221,7 +223,10 @@ function moduleComment(source: ts.SourceFile): string {
   return range === undefined ? "" : source.text.slice(range.pos, range.end);
 }
 
-/** A statement with its comment, exported only if it is public, its words replaced. */
+/**
+ * A statement, its words replaced; with its comments and exported if it is public. Of the others
+ * only the types matter.
+ */
 function textOf(
   statement: ts.Statement,
   isPublic: boolean,
@@ -234,9 +239,13 @@ function textOf(
     const from = word.getStart(source) - start;
     code = code.slice(0, from) + replace(word.text) + code.slice(from + word.text.length);
   }
-  if (!isPublic) code = code.replace(/^export (?=declare |interface |type )/, "");
-  const comment = ts.getJSDocCommentsAndTags(statement).at(-1)?.getText(source);
   // Half of TypeScript's indentation: it is a good part of the file.
-  return [...(comment === undefined ? [] : [comment]), code].join("\n")
-    .replace(/^( {4})+/gm, (indent) => " ".repeat(indent.length / 2));
+  const indented = (text: string) =>
+    text.replace(/^( {4})+/gm, (indent) => " ".repeat(indent.length / 2));
+  if (!isPublic) {
+    const bare = blankComments(code).replace(/^\s*\n/gm, "");
+    return indented(bare.replace(/^export (?=declare |interface |type )/, ""));
+  }
+  const comment = ts.getJSDocCommentsAndTags(statement).at(-1)?.getText(source);
+  return indented([...(comment === undefined ? [] : [comment]), code].join("\n"));
 }
