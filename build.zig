@@ -44,7 +44,8 @@ const darwin = [_][]const u8{ "darwin/system.c", "darwin/wait.c", "posix/ticks.c
 const freebsd = [_][]const u8{ "freebsd/system.c", "freebsd/wait.c", "posix/ticks.c" };
 const windows = [_][]const u8{
     "windows/acquirer.c", "windows/directory.c", "windows/doorbell.c", "windows/error.c",   "windows/lease.c",
-    "windows/segment.c",  "windows/semaphore.c", "windows/system.c",   "windows/watcher.c",
+    "windows/files.c",    "windows/paths.c",     "windows/pipe.c",     "windows/segment.c", "windows/semaphore.c",
+    "windows/system.c",   "windows/watcher.c",
 };
 
 /// Each is a program, tests/native/test_<name>.c.
@@ -52,7 +53,10 @@ const posix_tests = [_][]const u8{
     "acquirer_threads",  "directory",       "doorbell_processes", "doorbell_threads", "lease", "misc", "segment", "semaphore", "space",
     "watcher_processes", "watcher_threads",
 };
-const windows_tests = [_][]const u8{};
+const windows_tests = [_][]const u8{
+    "acquirer_threads",  "doorbell_threads", "misc", "semaphore", "watcher_threads", "windows_files",
+    "windows_processes",
+};
 
 const warnings = [_][]const u8{
     "-std=c11", "-Wall", "-Wextra", "-Wpedantic", "-Wconversion", "-Wshadow", "-Werror",
@@ -108,7 +112,7 @@ fn library(b: *std.Build, target: Target) *Compile {
         .windows => {
             addSources(b, module, &windows);
             if (lean) module.addAssemblyFile(b.path("csrc/windows/probe.S"));
-            for ([_][]const u8{ "advapi32", "bcrypt" }) |name| module.linkSystemLibrary(name, .{});
+            for ([_][]const u8{ "advapi32", "bcrypt", "ntdll" }) |name| module.linkSystemLibrary(name, .{});
         },
         else => unreachable,
     }

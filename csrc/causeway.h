@@ -226,7 +226,9 @@ CW_API int32_t cw_watcher_stop(cw_watcher *watcher);
 
 /* A pipe for runtimes that can't be called from another thread (Node):
  * out[0] = read end, out[1] = write end, both non-blocking, close-on-exec.
- * CW_EUNSUPPORTED on Windows. */
+ * On Windows out[0] is no descriptor but a number in a name: the reader opens
+ * \\.\pipe\causeway-<process id>-<number>, once, before anything is written.
+ * This user alone can. out[1] is the handle of the other end. */
 CW_API int32_t cw_pipe_open(int32_t *out);
 CW_API int32_t cw_descriptor_close(int32_t descriptor);
 

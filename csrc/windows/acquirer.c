@@ -106,13 +106,10 @@ static void end(cw_acquirer *acquirer, uint32_t used) {
 /* Runs when a thread ends that has open acquirers. What was told to it may have
  * been used: nothing is given back. */
 static void WINAPI owner_ended(PVOID value) {
+  if (cw_process_ends()) return;
   for (cw_acquirer *acquirer = value; acquirer;) {
     cw_acquirer *next = acquirer->next;
-    /* At the end of the process the other threads are gone, perhaps with the lock. */
-    if (TryAcquireSRWLockExclusive(&acquirer->lock)) {
-      unlock(acquirer);
-      end(acquirer, acquirer->taken);
-    }
+    end(acquirer, acquirer->taken);
     acquirer = next;
   }
 }
@@ -122,6 +119,7 @@ static BOOL CALLBACK set_up(PINIT_ONCE unused, PVOID argument, PVOID *context) {
   (void)argument;
   (void)context;
   owner_slot = FlsAlloc(owner_ended);
+  cw_pin();
   return owner_slot != FLS_OUT_OF_INDEXES;
 }
 

@@ -1,19 +1,20 @@
 /*
- * The runtime directory: made, checked, locked, listed, removed.
+ * The runtime directory: made, checked, locked, listed. files.c removes.
  *
- * The lock is an open handle of the directory itself which has the right to add
- * files and doesn't share that right with other handles. No file is needed, the
- * directory can be removed while it is locked, and the handle goes with its
- * process. (Adding a file by its path opens no such handle.)
+ * The lock of a directory is a file beside it, <name>.lock, open for nobody else
+ * and removed by the system when it is closed, also by the end of its process.
+ * Not a handle of the directory itself: for a file to be renamed, the system
+ * opens the directory it is in, which such a handle would refuse.
  *
- * Mode bits don't exist; see system.c for what is checked instead. Renaming
- * replaces a file that is there unless somebody has it mapped.
+ * Mode bits don't exist; see system.c for what is checked instead.
  */
 #include "shared.h"
 
 #include <string.h>
 
-#define SHARE_ALL (FILE_SHARE_READ | FILE_SHARE_WRITE | FILE_SHARE_DELETE)
+/* What is being removed may keep its name for a moment. */
+#define PATIENCE_US 500000u
+
 #define OPEN_DIRECTORY (FILE_FLAG_BACKUP_SEMANTICS | FILE_FLAG_OPEN_REPARSE_POINT)
 
 int32_t cw_directory_is_chosen(void) {
@@ -32,57 +33,107 @@ int32_t cw_directory_default(char *out, uint32_t capacity) {
     memcpy(path + length, name, sizeof name);
   }
   if (length >= CW_PATH_SPACE) return cw_fail(CW_ESIZE, 0);
+  if (!cw_is_absolute(path)) return cw_fail(CW_EARGUMENT, 0);
   return cw_narrow(path, out, capacity);
 }
 
-/* Is it a directory and no link? */
-static int32_t check_kind(HANDLE directory) {
-  BY_HANDLE_FILE_INFORMATION found;
-  if (!GetFileInformationByHandle(directory, &found)) return cw_fail_windows(GetLastError());
-  if (found.dwFileAttributes & FILE_ATTRIBUTE_REPARSE_POINT) return cw_fail(CW_ELINK, 0);
-  if (!(found.dwFileAttributes & FILE_ATTRIBUTE_DIRECTORY)) return cw_fail(CW_ETYPE, 0);
-  return CW_OK;
+/* Its handle, or INVALID_HANDLE_VALUE with the thread's last error. */
+static HANDLE open_directory(const WCHAR *path, DWORD access) {
+  return CreateFileW(path, access, CW_SHARE_ALL, NULL, OPEN_EXISTING, OPEN_DIRECTORY, NULL);
+}
+
+static int32_t check_mine(const WCHAR *path) {
+  const DWORD look = READ_CONTROL | FILE_READ_ATTRIBUTES;
+  /* With the right to add files to it, unless somebody has it open who refuses that. */
+  HANDLE directory = open_directory(path, look | FILE_ADD_FILE | FILE_ADD_SUBDIRECTORY);
+  if (directory == INVALID_HANDLE_VALUE && GetLastError() == ERROR_SHARING_VIOLATION) {
+    directory = open_directory(path, look);
+  }
+  if (directory == INVALID_HANDLE_VALUE) return cw_fail_windows(GetLastError());
+  int32_t status = cw_check_directory(directory);
+  if (status >= 0) status = cw_check_owner(directory);
+  CloseHandle(directory);
+  return status;
 }
 
 int32_t cw_directory_prepare(const char *path) {
   WCHAR wide[CW_PATH_SPACE];
   int32_t status = cw_wide_path(path, wide);
   if (status < 0) return status;
-  bool made = CreateDirectoryW(wide, NULL);
-  if (!made && GetLastError() != ERROR_ALREADY_EXISTS) return cw_fail_windows(GetLastError());
-  HANDLE directory = CreateFileW(wide, READ_CONTROL | FILE_READ_ATTRIBUTES, SHARE_ALL, NULL,
-                                 OPEN_EXISTING, OPEN_DIRECTORY, NULL);
+  uint64_t deadline = cw_deadline(PATIENCE_US);
+  for (unsigned turn = 0;; turn++) {
+    if (CreateDirectoryW(wide, NULL)) break;
+    if (!cw_is_going() || cw_milliseconds_until(deadline) == 0) {
+      /* It may be there though we couldn't make it. */
+      DWORD number = GetLastError();
+      if (GetFileAttributesW(wide) == INVALID_FILE_ATTRIBUTES) return cw_fail_windows(number);
+      return check_mine(wide);
+    }
+    cw_back_off(turn);
+  }
+  status = check_mine(wide);
+  return status < 0 ? status : 1;
+}
+
+/* Opens the lock's file for nobody but us. */
+static HANDLE open_lock(const WCHAR *path) {
+  DWORD flags = FILE_ATTRIBUTE_TEMPORARY | FILE_FLAG_DELETE_ON_CLOSE | FILE_FLAG_OPEN_REPARSE_POINT;
+  return CreateFileW(path, GENERIC_WRITE | DELETE, 0, NULL, OPEN_ALWAYS, flags, NULL);
+}
+
+static int32_t take_lock(const WCHAR *path, uint32_t timeout_us, HANDLE *out) {
+  uint64_t deadline = cw_deadline(timeout_us);
+  for (unsigned turn = 0;; turn++) {
+    *out = open_lock(path);
+    if (*out != INVALID_HANDLE_VALUE) return CW_OK;
+    DWORD number = GetLastError();
+    if (number != ERROR_SHARING_VIOLATION && !cw_is_going()) return cw_fail_windows(number);
+    if (cw_milliseconds_until(deadline) == 0) return cw_fail(CW_ETIMEOUT, WAIT_TIMEOUT);
+    cw_back_off(turn);
+  }
+}
+
+static int32_t check_there(const WCHAR *path) {
+  HANDLE directory = open_directory(path, FILE_READ_ATTRIBUTES);
   if (directory == INVALID_HANDLE_VALUE) return cw_fail_windows(GetLastError());
-  status = check_kind(directory);
-  if (status >= 0) status = cw_check_owner(directory);
+  int32_t status = cw_check_directory(directory);
   CloseHandle(directory);
-  return status < 0 ? status : made;
+  return status;
 }
 
 int32_t cw_directory_lock(const char *path, uint32_t timeout_us) {
   WCHAR wide[CW_PATH_SPACE];
+  WCHAR beside[CW_PATH_SPACE];
+  HANDLE lock;
   int32_t status = cw_wide_path(path, wide);
+  if (status >= 0) status = check_there(wide);
   if (status < 0) return status;
-  uint64_t deadline = cw_deadline(timeout_us);
-  HANDLE directory;
-  for (unsigned turn = 0;; turn++) {
-    /* Opened by its path each time: what is got is what is there now. */
-    directory = CreateFileW(wide, FILE_ADD_FILE | FILE_READ_ATTRIBUTES,
-                            FILE_SHARE_READ | FILE_SHARE_DELETE, NULL, OPEN_EXISTING,
-                            OPEN_DIRECTORY, NULL);
-    if (directory != INVALID_HANDLE_VALUE) break;
-    if (GetLastError() != ERROR_SHARING_VIOLATION) return cw_fail_windows(GetLastError());
-    if (GetTickCount64() >= deadline) return cw_fail(CW_ETIMEOUT, WAIT_TIMEOUT);
-    cw_back_off(turn);
-  }
-  status = check_kind(directory);
-  if (status >= 0) return (int32_t)(intptr_t)directory; /* 32 bits of a handle count */
-  CloseHandle(directory);
+  size_t length = wcslen(wide);
+  if (length + sizeof CW_LOCK_ENDING / sizeof *wide > CW_PATH_SPACE) return cw_fail(CW_EARGUMENT, 0);
+  memcpy(beside, wide, length * sizeof *wide);
+  memcpy(beside + length, CW_LOCK_ENDING, sizeof CW_LOCK_ENDING);
+  status = take_lock(beside, timeout_us, &lock);
+  if (status < 0) return status;
+  /* Only who has the lock removes the directory: it stays. */
+  status = check_there(wide);
+  if (status >= 0) return (int32_t)(intptr_t)lock; /* 32 bits of a handle count */
+  CloseHandle(lock);
   return status;
 }
 
 int32_t cw_directory_unlock(int32_t handle) {
   return CloseHandle((HANDLE)(intptr_t)handle) ? CW_OK : cw_fail_windows(GetLastError());
+}
+
+static bool ends_with(const WCHAR *name, const WCHAR *ending) {
+  size_t length = wcslen(name);
+  size_t count = wcslen(ending);
+  return length > count && wcscmp(name + length - count, ending) == 0;
+}
+
+static bool is_listed(const WCHAR *name) {
+  return wcscmp(name, L".") != 0 && wcscmp(name, L"..") != 0 && !ends_with(name, CW_LOCK_ENDING) &&
+         !ends_with(name, CW_GONE_ENDING);
 }
 
 /* Adds a name to the list if there is room, and to `used` in any case. */
@@ -104,22 +155,20 @@ int32_t cw_directory_list(const char *path, char *out, uint32_t capacity) {
   memcpy(wide + end, L"\\*", 3 * sizeof *wide);
   WIN32_FIND_DATAW entry;
   HANDLE search = FindFirstFileW(wide, &entry);
-  if (search == INVALID_HANDLE_VALUE) return cw_fail_windows(GetLastError());
+  if (search == INVALID_HANDLE_VALUE) {
+    status = cw_fail_windows(GetLastError());
+    wide[end] = 0;
+    DWORD attributes = GetFileAttributesW(wide); /* only chooses the error */
+    bool other = attributes != INVALID_FILE_ATTRIBUTES && !(attributes & FILE_ATTRIBUTE_DIRECTORY);
+    return other ? cw_fail(CW_ETYPE, ERROR_DIRECTORY) : status;
+  }
   uint32_t used = 0;
   do {
-    const WCHAR *name = entry.cFileName;
-    if (wcscmp(name, L".") != 0 && wcscmp(name, L"..") != 0) add_name(name, out, capacity, &used);
+    if (is_listed(entry.cFileName)) add_name(entry.cFileName, out, capacity, &used);
   } while (FindNextFileW(search, &entry));
   DWORD number = GetLastError();
   FindClose(search);
   return number == ERROR_NO_MORE_FILES ? (int32_t)used : cw_fail_windows(number);
-}
-
-int32_t cw_directory_remove(const char *path) {
-  WCHAR wide[CW_PATH_SPACE];
-  int32_t status = cw_wide_path(path, wide);
-  if (status < 0) return status;
-  return RemoveDirectoryW(wide) ? CW_OK : cw_fail_windows(GetLastError());
 }
 
 int32_t cw_directory_space(const char *path, uint64_t *out) {
@@ -132,20 +181,4 @@ int32_t cw_directory_space(const char *path, uint64_t *out) {
   out[0] = available.QuadPart;
   out[1] = total.QuadPart;
   return CW_OK;
-}
-
-int32_t cw_file_remove(const char *path) {
-  WCHAR wide[CW_PATH_SPACE];
-  int32_t status = cw_wide_path(path, wide);
-  if (status < 0) return status;
-  return DeleteFileW(wide) ? CW_OK : cw_fail_windows(GetLastError());
-}
-
-int32_t cw_file_rename(const char *from, const char *to) {
-  WCHAR old[CW_PATH_SPACE];
-  WCHAR new[CW_PATH_SPACE];
-  int32_t status = cw_wide_path(from, old);
-  if (status >= 0) status = cw_wide_path(to, new);
-  if (status < 0) return status;
-  return MoveFileExW(old, new, MOVEFILE_REPLACE_EXISTING) ? CW_OK : cw_fail_windows(GetLastError());
 }

@@ -117,10 +117,9 @@ static int32_t wait_on(HANDLE event, cw_word *word, uint32_t expected, uint32_t 
   ResetEvent(event);
   for (;;) {
     if (atomic_load(word) != expected) return CW_OK;
-    uint64_t now = GetTickCount64();
-    if (timeout_us == 0 || now >= deadline) return cw_fail(CW_ETIMEOUT, WAIT_TIMEOUT);
-    uint64_t left = deadline - now;
-    DWORD slice = left < LONGEST_SLEEP_MS ? (DWORD)left : LONGEST_SLEEP_MS;
+    DWORD left = cw_milliseconds_until(deadline);
+    if (left == 0) return cw_fail(CW_ETIMEOUT, WAIT_TIMEOUT);
+    DWORD slice = left < LONGEST_SLEEP_MS ? left : LONGEST_SLEEP_MS;
     DWORD result = WaitForSingleObject(event, slice);
     if (result == WAIT_OBJECT_0) return CW_OK;
     if (result != WAIT_TIMEOUT) return cw_fail_windows(GetLastError());

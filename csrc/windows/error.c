@@ -3,6 +3,10 @@
  */
 #include "shared.h"
 
+/* Of ntdll: what GetLastError was made from, which is more exact. */
+LONG NTAPI RtlGetLastNtStatus(void);
+#define DELETE_PENDING ((LONG)0xC0000056)
+
 int32_t cw_code_of(DWORD number) {
   switch (number) {
     case ERROR_ALREADY_EXISTS:
@@ -42,14 +46,14 @@ int32_t cw_code_of(DWORD number) {
   }
 }
 
-int32_t cw_fail_windows(DWORD number) {
-  return cw_fail(cw_code_of(number), (int32_t)number);
+bool cw_is_going(void) {
+  return GetLastError() == ERROR_ACCESS_DENIED && RtlGetLastNtStatus() == DELETE_PENDING;
 }
 
-int32_t cw_narrow(const WCHAR *text, char *out, uint32_t capacity) {
-  int room = capacity > INT32_MAX ? INT32_MAX : (int)capacity;
-  int length = room > 0 ? WideCharToMultiByte(CP_UTF8, 0, text, -1, out, room, NULL, NULL) : 0;
-  return length > 0 ? length - 1 : cw_fail(CW_ESIZE, (int32_t)GetLastError());
+int32_t cw_fail_windows(DWORD number) {
+  /* What is being removed is gone for us; the system says that access is denied. */
+  bool gone = number == ERROR_ACCESS_DENIED && RtlGetLastNtStatus() == DELETE_PENDING;
+  return cw_fail(gone ? CW_ENOTFOUND : cw_code_of(number), (int32_t)number);
 }
 
 int32_t cw_error_text(int32_t number, char *out, uint32_t capacity) {

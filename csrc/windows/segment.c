@@ -7,7 +7,6 @@
  */
 #include "shared.h"
 
-#define SHARE_ALL (FILE_SHARE_READ | FILE_SHARE_WRITE | FILE_SHARE_DELETE)
 #define ACCESS (GENERIC_READ | GENERIC_WRITE)
 
 static int32_t map(HANDLE file, uint64_t size, cw_segment *out) {
@@ -24,14 +23,29 @@ static int32_t map(HANDLE file, uint64_t size, cw_segment *out) {
   return CW_OK;
 }
 
+/* Where space can't be set aside (Wine): what is written has its place. */
+static int32_t fill(HANDLE file, uint64_t size) {
+  static const BYTE zeros[CW_PAGE];
+  while (size > 0) {
+    DWORD step = size < sizeof zeros ? (DWORD)size : (DWORD)sizeof zeros;
+    DWORD written = 0;
+    if (!WriteFile(file, zeros, step, &written, NULL)) return cw_fail_windows(GetLastError());
+    if (written == 0) return cw_fail(CW_ENOSPACE, ERROR_DISK_FULL);
+    size -= written;
+  }
+  return CW_OK;
+}
+
 static int32_t reserve(HANDLE file, uint64_t size) {
   FILE_ALLOCATION_INFO allocation = {.AllocationSize.QuadPart = (LONGLONG)size};
   FILE_END_OF_FILE_INFO end = {.EndOfFile.QuadPart = (LONGLONG)size};
-  if (!SetFileInformationByHandle(file, FileAllocationInfo, &allocation, sizeof allocation) ||
-      !SetFileInformationByHandle(file, FileEndOfFileInfo, &end, sizeof end)) {
-    return cw_fail_windows(GetLastError());
+  if (!SetFileInformationByHandle(file, FileAllocationInfo, &allocation, sizeof allocation)) {
+    int32_t status = cw_fail_windows(GetLastError());
+    return status == CW_EUNSUPPORTED ? fill(file, size) : status;
   }
-  return CW_OK;
+  return SetFileInformationByHandle(file, FileEndOfFileInfo, &end, sizeof end)
+           ? CW_OK
+           : cw_fail_windows(GetLastError());
 }
 
 int32_t cw_segment_create(const char *path, uint32_t pages, cw_segment *out) {
@@ -41,14 +55,16 @@ int32_t cw_segment_create(const char *path, uint32_t pages, cw_segment *out) {
   if (pages == 0) return cw_fail(CW_EARGUMENT, 0);
   /* TEMPORARY: pages are written to the disk only when memory is short. */
   DWORD flags = FILE_ATTRIBUTE_TEMPORARY | FILE_FLAG_OPEN_REPARSE_POINT;
-  HANDLE file = CreateFileW(wide, ACCESS, SHARE_ALL, NULL, CREATE_NEW, flags, NULL);
+  HANDLE file = CreateFileW(wide, ACCESS, CW_SHARE_ALL, NULL, CREATE_NEW, flags, NULL);
   if (file == INVALID_HANDLE_VALUE) return cw_fail_windows(GetLastError());
   uint64_t size = (uint64_t)pages * CW_PAGE;
   status = reserve(file, size);
   if (status >= 0) status = map(file, size, out);
   if (status < 0) {
+    int32_t number = cw_last_error();
     CloseHandle(file);
-    DeleteFileW(wide);
+    cw_remove(wide, false);
+    cw_fail(status, number);
   }
   return status;
 }
@@ -67,13 +83,15 @@ int32_t cw_segment_open(const char *path, cw_segment *out) {
   WCHAR wide[CW_PATH_SPACE];
   int32_t status = cw_wide_path(path, wide);
   if (status < 0) return status;
-  HANDLE file = CreateFileW(wide, ACCESS, SHARE_ALL, NULL, OPEN_EXISTING,
+  HANDLE file = CreateFileW(wide, ACCESS, CW_SHARE_ALL, NULL, OPEN_EXISTING,
                             FILE_FLAG_OPEN_REPARSE_POINT, NULL);
   if (file == INVALID_HANDLE_VALUE) {
-    DWORD number = GetLastError();
+    status = cw_fail_windows(GetLastError());
+    if (status != CW_EDENIED) return status;
     DWORD attributes = GetFileAttributesW(wide); /* only chooses the error */
-    bool directory = attributes != INVALID_FILE_ATTRIBUTES && attributes & FILE_ATTRIBUTE_DIRECTORY;
-    return directory ? cw_fail(CW_ETYPE, (int32_t)number) : cw_fail_windows(number);
+    if (attributes == INVALID_FILE_ATTRIBUTES) return status;
+    if (attributes & FILE_ATTRIBUTE_REPARSE_POINT) return cw_fail(CW_ELINK, ERROR_ACCESS_DENIED);
+    return attributes & FILE_ATTRIBUTE_DIRECTORY ? cw_fail(CW_ETYPE, ERROR_ACCESS_DENIED) : status;
   }
   uint64_t size = 0;
   status = check_file(file, &size);

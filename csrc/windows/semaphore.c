@@ -65,10 +65,14 @@ int32_t cw_semaphore_post(cw_semaphore *semaphore) {
 }
 
 int32_t cw_semaphore_wait(cw_semaphore *semaphore, uint32_t timeout_us) {
-  DWORD result = WaitForSingleObject(handle_of(semaphore), cw_milliseconds(timeout_us));
-  if (result == WAIT_OBJECT_0) return CW_OK;
-  if (result == WAIT_TIMEOUT) return cw_fail(CW_ETIMEOUT, WAIT_TIMEOUT);
-  return cw_fail_windows(GetLastError());
+  uint64_t deadline = cw_deadline(timeout_us);
+  for (;;) {
+    DWORD left = cw_milliseconds_until(deadline);
+    DWORD result = WaitForSingleObject(handle_of(semaphore), left);
+    if (result == WAIT_OBJECT_0) return CW_OK;
+    if (result != WAIT_TIMEOUT) return cw_fail_windows(GetLastError());
+    if (left == 0) return cw_fail(CW_ETIMEOUT, WAIT_TIMEOUT);
+  }
 }
 
 int32_t cw_semaphore_close(cw_semaphore *semaphore) {

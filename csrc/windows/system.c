@@ -1,5 +1,5 @@
 /*
- * Paths, owners, clock, randomness; and what Windows doesn't have.
+ * Owners, clock, randomness, the end of the process.
  *
  * An owner is compared with the user of this process and with the owner it
  * gives to new files (for an administrator that is the group). Access lists
@@ -12,33 +12,29 @@
 #include <bcrypt.h>
 #include <string.h>
 
-int32_t cw_wide_path(const char *path, WCHAR *out) {
-  WCHAR given[CW_PATH_SPACE];
-  if (!MultiByteToWideChar(CP_UTF8, MB_ERR_INVALID_CHARS, path, -1, given, CW_PATH_SPACE)) {
-    return cw_fail(CW_EARGUMENT, (int32_t)GetLastError());
-  }
-  /* \\?\ lifts the limit of 260, and wants a path without / or .. in it. */
-  WCHAR *full = out + 4;
-  DWORD length = GetFullPathNameW(given, CW_PATH_SPACE - 4, full, NULL);
-  if (length == 0) return cw_fail_windows(GetLastError());
-  if (length >= CW_PATH_SPACE - 4) return cw_fail(CW_EARGUMENT, 0);
-  if (full[0] == L'\\' && full[1] == L'\\') {
-    memmove(out, full, (length + 1) * sizeof *full);
-  } else {
-    memcpy(out, L"\\\\?\\", 4 * sizeof *out);
-  }
-  return CW_OK;
+PSID cw_user_of_process(cw_user *space) {
+  HANDLE token;
+  DWORD length;
+  if (!OpenProcessToken(GetCurrentProcess(), TOKEN_QUERY, &token)) return NULL;
+  bool known = GetTokenInformation(token, TokenUser, space, sizeof *space, &length);
+  DWORD number = GetLastError();
+  CloseHandle(token);
+  SetLastError(number);
+  return known ? space->token.User.Sid : NULL;
 }
 
-static bool is_ours(HANDLE token, TOKEN_INFORMATION_CLASS kind, PSID owner) {
+/* The owner of what this process makes: an administrator's may be the group. */
+static bool is_usual_owner(PSID owner) {
   union {
-    TOKEN_USER user;
-    TOKEN_OWNER owner;
-    BYTE space[sizeof(TOKEN_USER) + SECURITY_MAX_SID_SIZE];
-  } found;
+    TOKEN_OWNER token;
+    BYTE space[sizeof(TOKEN_OWNER) + SECURITY_MAX_SID_SIZE];
+  } usual;
+  HANDLE token;
   DWORD length;
-  if (!GetTokenInformation(token, kind, &found, sizeof found, &length)) return false;
-  return EqualSid(owner, kind == TokenUser ? found.user.User.Sid : found.owner.Owner);
+  if (!OpenProcessToken(GetCurrentProcess(), TOKEN_QUERY, &token)) return false;
+  bool known = GetTokenInformation(token, TokenOwner, &usual, sizeof usual, &length);
+  CloseHandle(token);
+  return known && EqualSid(owner, usual.token.Owner);
 }
 
 int32_t cw_check_owner(HANDLE file) {
@@ -47,12 +43,9 @@ int32_t cw_check_owner(HANDLE file) {
   DWORD number = GetSecurityInfo(file, SE_FILE_OBJECT, OWNER_SECURITY_INFORMATION, &owner, NULL,
                                  NULL, NULL, &descriptor);
   if (number != ERROR_SUCCESS) return cw_fail_windows(number);
-  HANDLE token;
-  bool ours = false;
-  if (OpenProcessToken(GetCurrentProcess(), TOKEN_QUERY, &token)) {
-    ours = is_ours(token, TokenUser, owner) || is_ours(token, TokenOwner, owner);
-    CloseHandle(token);
-  }
+  cw_user space;
+  PSID user = cw_user_of_process(&space);
+  bool ours = (user && EqualSid(owner, user)) || is_usual_owner(owner);
   LocalFree(descriptor);
   return ours ? CW_OK : cw_fail(CW_ENOTOWNER, 0);
 }
@@ -69,12 +62,24 @@ int32_t cw_clock(uint64_t *out) {
   return CW_OK;
 }
 
+static uint64_t now(void) {
+  uint64_t out;
+  cw_clock(&out);
+  return out;
+}
+
 uint64_t cw_deadline(uint32_t timeout_us) {
-  return timeout_us == CW_FOREVER ? UINT64_MAX : GetTickCount64() + cw_milliseconds(timeout_us);
+  return timeout_us == CW_FOREVER ? UINT64_MAX : now() + (uint64_t)timeout_us * 1000u;
+}
+
+DWORD cw_milliseconds_until(uint64_t deadline) {
+  if (deadline == UINT64_MAX) return INFINITE;
+  uint64_t before = now();
+  return before < deadline ? (DWORD)((deadline - before + 999999u) / 1000000u) : 0;
 }
 
 void cw_sleep(uint32_t microseconds) {
-  Sleep(cw_milliseconds(microseconds));
+  Sleep(microseconds / 1000u + (microseconds % 1000u != 0));
 }
 
 void cw_back_off(unsigned turn) {
@@ -87,12 +92,16 @@ int32_t cw_random(void *out, uint32_t length) {
   return status >= 0 ? CW_OK : cw_fail(CW_ESYSTEM, (int32_t)status);
 }
 
-int32_t cw_pipe_open(int32_t *out) {
-  (void)out;
-  return cw_fail(CW_EUNSUPPORTED, 0);
+void cw_pin(void) {
+  static const char here = 0;
+  HMODULE pinned;
+  GetModuleHandleExW(GET_MODULE_HANDLE_EX_FLAG_PIN | GET_MODULE_HANDLE_EX_FLAG_FROM_ADDRESS,
+                     (LPCWSTR)(const void *)&here, &pinned);
 }
 
-int32_t cw_descriptor_close(int32_t descriptor) {
-  (void)descriptor;
-  return cw_fail(CW_EUNSUPPORTED, 0);
+/* Of ntdll. */
+BOOLEAN NTAPI RtlDllShutdownInProgress(void);
+
+bool cw_process_ends(void) {
+  return RtlDllShutdownInProgress();
 }

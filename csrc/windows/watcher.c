@@ -28,6 +28,7 @@ struct cw_watcher {
   DWORD owner;
   cw_word users;
   int64_t handle;
+  HANDLE notify; /* our own copy of the pipe's end, or NULL */
   HANDLE stop, bell_thread, deaths_thread;
 };
 
@@ -42,6 +43,7 @@ static void destroy(cw_watcher *watcher) {
   if (watcher->bell_thread) CloseHandle(watcher->bell_thread);
   if (watcher->deaths_thread) CloseHandle(watcher->deaths_thread);
   if (watcher->stop) CloseHandle(watcher->stop);
+  if (watcher->notify) CloseHandle(watcher->notify);
   free(watcher);
 }
 
@@ -63,6 +65,12 @@ static DWORD WINAPI attend_deaths(LPVOID argument) {
   }
   leave(watcher);
   return 0;
+}
+
+/* The callback of a watcher that notifies through a pipe. */
+static void notify(void *argument) {
+  cw_watcher *watcher = argument;
+  cw_pipe_notify(watcher->notify);
 }
 
 static HANDLE start_thread(SIZE_T stack, LPTHREAD_START_ROUTINE run, cw_watcher *watcher) {
@@ -95,20 +103,9 @@ static void halt(cw_watcher *watcher) {
   SetEvent(watcher->stop);
 }
 
-/* At the end of the process the other threads are gone, perhaps in the middle
- * of a critical section: touch nothing then. */
-static bool process_ends(void) {
-  typedef BOOLEAN WINAPI in_progress(void);
-  in_progress *ask = NULL;
-  HMODULE ntdll = GetModuleHandleW(L"ntdll.dll");
-  FARPROC found = ntdll ? GetProcAddress(ntdll, "RtlDllShutdownInProgress") : NULL;
-  *(FARPROC *)(void *)&ask = found;
-  return ask && ask();
-}
-
 /* Runs when a thread ends that has started watchers. */
 static void WINAPI owner_ended(PVOID value) {
-  if (!value || process_ends()) return;
+  if (!value || cw_process_ends()) return;
   for (cw_watcher *watcher; (watcher = delist(NULL)) != NULL;) {
     halt(watcher);
     if (cw_handle_of(watcher->handle)) CloseHandle(cw_handle_of(watcher->handle));
@@ -121,15 +118,22 @@ static BOOL CALLBACK set_up(PINIT_ONCE self, PVOID parameter, PVOID *context) {
   (void)parameter;
   (void)context;
   owner_slot = FlsAlloc(owner_ended);
-  /* Two threads and a callback of the system's run code of this library: it
-   * must stay loaded, whatever its user thinks. */
-  HMODULE pinned;
-  GetModuleHandleExW(GET_MODULE_HANDLE_EX_FLAG_PIN | GET_MODULE_HANDLE_EX_FLAG_FROM_ADDRESS,
-                     (LPCWSTR)(void *)&started, &pinned);
+  cw_pin();
   return TRUE;
 }
 
 /* ------------------------------------------------------------------- start */
+
+static DWORD take_notify(cw_watcher *watcher, int32_t descriptor) {
+  HANDLE self = GetCurrentProcess();
+  HANDLE given = (HANDLE)(intptr_t)descriptor;
+  if (!DuplicateHandle(self, given, self, &watcher->notify, 0, FALSE, DUPLICATE_SAME_ACCESS)) {
+    return GetLastError();
+  }
+  watcher->bell.callback = notify;
+  watcher->bell.argument = watcher;
+  return 0;
+}
 
 /* Both threads or none: 0 or the system's error. */
 static DWORD equip(cw_watcher *watcher) {
@@ -159,8 +163,7 @@ int32_t cw_watcher_start(const cw_segment *segment, uint32_t bell_offset, uint32
                          uint32_t deaths_offset, const char *directory, cw_callback callback,
                          void *argument, int32_t notify_fd, uint64_t *out) {
   (void)directory;
-  (void)notify_fd;
-  if (!callback) return cw_fail(CW_EUNSUPPORTED, 0);
+  if (!callback && notify_fd < 0) return cw_fail(CW_EARGUMENT, 0);
   if (!is_word(segment, bell_offset) || !is_word(segment, block_offset) ||
       !is_word(segment, deaths_offset)) {
     return cw_fail(CW_EARGUMENT, 0);
@@ -176,7 +179,8 @@ int32_t cw_watcher_start(const cw_segment *segment, uint32_t bell_offset, uint32
   watcher->owner = GetCurrentThreadId();
   watcher->handle = segment->handle;
   watcher->users = 3;
-  DWORD number = equip(watcher);
+  DWORD number = callback ? 0 : take_notify(watcher, notify_fd);
+  if (number == 0) number = equip(watcher);
   if (number != 0) {
     destroy(watcher);
     return cw_fail_windows(number);

@@ -7,6 +7,7 @@
  *
  * @module
  */
+import type { Socket } from "node:net";
 import type { Binding, Notifier, Shim } from "./binding.ts";
 import { Status } from "./binding.ts";
 import type { NativeFunction } from "./host.ts";
@@ -55,8 +56,7 @@ function createNotifier(shim: Shim, task: () => void): Notifier {
   const status = shim.cw_pipe_open(ends);
   if (status !== 0) throw pipeError(shim, status);
   const [readEnd, writeEnd] = ends as unknown as [number, number];
-  const { Socket } = globalThis.process.getBuiltinModule("node:net");
-  const socket = new Socket({ fd: readEnd, readable: true, writable: false });
+  const socket = openReader(readEnd);
   socket.on("data", task);
   // The reactor decides what keeps the process alive, in the same way on every runtime.
   socket.unref();
@@ -68,6 +68,18 @@ function createNotifier(shim: Shim, task: () => void): Notifier {
       socket.destroy();
     },
   };
+}
+
+/** The socket over what `cw_pipe_open` calls the pipe's read end. */
+function openReader(readEnd: number): Socket {
+  const { process } = globalThis;
+  const { connect, Socket } = process.getBuiltinModule("node:net");
+  if (process.platform !== "win32") {
+    return new Socket({ fd: readEnd, readable: true, writable: false });
+  }
+  // Descriptors there are those of one C library: the pipe is a named one. It is open when
+  // `connect` returns, so nothing can be written before.
+  return connect(`\\\\.\\pipe\\causeway-${process.pid}-${readEnd}`);
 }
 
 function pipeError(shim: Shim, status: number): Error {

@@ -1,17 +1,26 @@
 /* The version, errors, clock, randomness, pipes. */
 #include "check.h"
 
+#if defined(_WIN32)
+#define NO_FILE 2 /* ERROR_FILE_NOT_FOUND */
+#else
+#define NO_FILE ENOENT
+#endif
+
 static void errors(void) {
   char text[128];
   cw_segment segment;
-  CHECK_IS(cw_segment_open("/nonexistent/segment", &segment), CW_ENOTFOUND);
-  CHECK_IS(cw_last_error(), ENOENT);
-  CHECK_IS(cw_error_text(ENOENT, text, sizeof text), strlen(text));
-  CHECK(strcmp(text, strerror(ENOENT)) == 0);
+  CHECK_IS(cw_segment_open(in_scratch("nothing"), &segment), CW_ENOTFOUND);
+  CHECK_IS(cw_last_error(), NO_FILE);
+  CHECK_IS(cw_error_text(NO_FILE, text, sizeof text), strlen(text));
+  CHECK(strlen(text) > 0);
+#if !defined(_WIN32) /* it has no text for what is no number of its own */
+  CHECK(strcmp(text, strerror(NO_FILE)) == 0);
   CHECK(cw_error_text(123456, text, sizeof text) > 0);
-  CHECK(cw_error_text(ENOENT, text, 5) < 5);
+#endif
+  CHECK(cw_error_text(NO_FILE, text, 5) < 5);
   CHECK(strlen(text) < 5);
-  CHECK_IS(cw_error_text(ENOENT, text, 0), CW_EARGUMENT);
+  CHECK_IS(cw_error_text(NO_FILE, text, 0), CW_EARGUMENT);
 }
 
 static void clock_goes_on(void) {
@@ -33,6 +42,7 @@ static void randomness(void) {
   CHECK_IS(cw_random(a, 257), CW_EARGUMENT);
 }
 
+#if !defined(_WIN32) /* test_watcher_threads.c has what there is to it */
 static void pipes(void) {
   int32_t ends[2];
   char byte = 0;
@@ -47,6 +57,7 @@ static void pipes(void) {
   }
   CHECK(cw_descriptor_close(ends[0]) < 0);
 }
+#endif
 
 int main(void) {
   begin();
@@ -55,6 +66,8 @@ int main(void) {
   errors();
   clock_goes_on();
   randomness();
+#if !defined(_WIN32)
   pipes();
+#endif
   return 0;
 }

@@ -2,7 +2,9 @@
 #include "watched.h"
 
 #include <pthread.h>
+#if !defined(_WIN32)
 #include <sys/resource.h>
+#endif
 
 static void calls_back(void) {
   watched node = {0};
@@ -41,23 +43,74 @@ static void owner_is_faster(void) {
   CHECK_IS(cw_segment_close(&node.segment), CW_OK);
 }
 
+/* The two ends of a pipe: its reader, and who fills it beside the watcher. */
+#if defined(_WIN32)
+typedef HANDLE pipe_end;
+
+static pipe_end reader_of(const int32_t *ends) {
+  char name[64];
+  snprintf(name, sizeof name, "\\\\.\\pipe\\causeway-%ld-%ld", (long)GetCurrentProcessId(),
+           (long)ends[0]);
+  HANDLE reader = CreateFileW(wide(name), GENERIC_READ, 0, NULL, OPEN_EXISTING, 0, NULL);
+  CHECK(reader != INVALID_HANDLE_VALUE);
+  CHECK(CreateFileW(wide(name), GENERIC_READ, 0, NULL, OPEN_EXISTING, 0, NULL) ==
+        INVALID_HANDLE_VALUE); /* only once */
+  return reader;
+}
+
+static bool read_byte(pipe_end reader) {
+  char byte;
+  DWORD there = 0;
+  CHECK(PeekNamedPipe(reader, NULL, 0, NULL, &there, NULL));
+  return there > 0 && ReadFile(reader, &byte, 1, &there, NULL) && there == 1;
+}
+
+static bool write_byte(int32_t writer) {
+  DWORD written = 0;
+  return WriteFile((HANDLE)(intptr_t)writer, "x", 1, &written, NULL) && written == 1;
+}
+
+static void close_reader(pipe_end reader) {
+  CHECK(CloseHandle(reader));
+}
+#else
+typedef int pipe_end;
+
+static pipe_end reader_of(const int32_t *ends) {
+  return ends[0];
+}
+
+static bool read_byte(pipe_end reader) {
+  char byte;
+  return read(reader, &byte, 1) == 1;
+}
+
+static bool write_byte(int32_t writer) {
+  return write(writer, "x", 1) == 1;
+}
+
+static void close_reader(pipe_end reader) {
+  CHECK(close(reader) == 0);
+}
+#endif
+
 static void writes_bytes(void) {
   int32_t ends[2];
-  char byte;
   watched node = {0};
   create_node(&node, "piped");
   CHECK_IS(cw_pipe_open(ends), CW_OK);
+  pipe_end reader = reader_of(ends);
   watch(&node, NULL, ends[1]);
   for (int i = 0; i < 100; i++) {
     *word_of(&node.segment, BELL) = CW_PARKED;
     CHECK(ring(&node));
-    UNTIL(read(ends[0], &byte, 1) == 1);
+    UNTIL(read_byte(reader));
   }
-  while (write(ends[1], "x", 1) == 1) continue; /* full: a notice is there already */
+  while (write_byte(ends[1])) continue; /* full: a notice is there already */
   *word_of(&node.segment, BELL) = CW_PARKED;
   CHECK(ring(&node));
   UNTIL(*word_of(&node.segment, BELL) == CW_AWAKE);
-  close(ends[0]); /* nobody reads: no harm */
+  close_reader(reader); /* nobody reads: no harm */
   *word_of(&node.segment, BELL) = CW_PARKED;
   CHECK(ring(&node));
   UNTIL(*word_of(&node.segment, BELL) == CW_AWAKE);
@@ -178,10 +231,17 @@ static void stopped_by_another_thread(void) {
   CHECK_IS(stop(&handed_over), CW_OK);
   handed = 2;
   CHECK(pthread_join(thread, NULL) == 0);
-  CHECK(fcntl((int)(handed_over.segment.handle & INT32_MAX), F_GETFD) >= 0); /* left open */
+  int64_t handle = handed_over.segment.handle & INT32_MAX; /* left open */
+#if defined(_WIN32)
+  DWORD flags;
+  CHECK(GetHandleInformation((HANDLE)(intptr_t)handle, &flags));
+#else
+  CHECK(fcntl((int)handle, F_GETFD) >= 0);
+#endif
   CHECK_IS(cw_segment_close(&handed_over.segment), CW_OK);
 }
 
+#if !defined(_WIN32)
 /* No inotify to be had, here for want of a descriptor: it ticks. */
 static void ticks_without_inotify(void) {
   watched node = {0};
@@ -198,6 +258,7 @@ static void ticks_without_inotify(void) {
   CHECK_IS(stop(&node), CW_OK);
   CHECK_IS(cw_segment_close(&node.segment), CW_OK);
 }
+#endif
 
 int main(void) {
   begin();
@@ -209,6 +270,8 @@ int main(void) {
   stops_around_a_callback();
   owner_ends();
   stopped_by_another_thread();
+#if !defined(_WIN32)
   ticks_without_inotify();
+#endif
   return 0;
 }

@@ -15,7 +15,7 @@ static inline void count_call(void *argument) {
 }
 
 static inline void create_node(watched *node, const char *name) {
-  char path[256];
+  char path[PATH_SPACE];
   snprintf(path, sizeof path, "%s/%s", scratch, name);
   CHECK_IS(cw_segment_create(path, 1, &node->segment), CW_OK);
   CHECK_IS(cw_random((void *)(uintptr_t)(node->segment.base + CW_ID_OFFSET), 16), CW_OK);
