@@ -6,7 +6,7 @@ import path from "node:path";
 import process from "node:process";
 import { bun, deno, node } from "../../tools/toolchain.mjs";
 import { printed, type Said } from "./program.ts";
-import { type Registries, version } from "./registries.ts";
+import { version } from "./registries.ts";
 import type { Sandbox } from "./sandbox.ts";
 
 /** Serves, calls, and says how that went and where the native library came from. */
