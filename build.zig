@@ -93,8 +93,6 @@ fn hostFolder(b: *std.Build) []const u8 {
 
 fn library(b: *std.Build, target: Target) *Compile {
     const resolved = resolve(b, target);
-    // All that is needed of Zig's own routines there is one, and they come as a whole: probe.S.
-    const lean = resolved.result.os.tag == .windows and resolved.result.cpu.arch == .x86_64;
     const module = b.createModule(.{
         .target = resolved,
         .optimize = .ReleaseSmall,
@@ -111,7 +109,7 @@ fn library(b: *std.Build, target: Target) *Compile {
         .freebsd => addSources(b, module, &(posix ++ freebsd)),
         .windows => {
             addSources(b, module, &windows);
-            if (lean) module.addAssemblyFile(b.path("csrc/windows/probe.S"));
+            module.addAssemblyFile(b.path("csrc/windows/probe.S"));
             for ([_][]const u8{ "advapi32", "bcrypt", "ntdll" }) |name| module.linkSystemLibrary(name, .{});
         },
         else => unreachable,
@@ -123,7 +121,8 @@ fn library(b: *std.Build, target: Target) *Compile {
     });
     compile.link_gc_sections = true;
     compile.build_id = .none;
-    if (lean) compile.bundle_compiler_rt = false;
+    // Of Zig's own routines Windows needs one, and they come as a whole: see probe.S.
+    if (resolved.result.os.tag == .windows) compile.bundle_compiler_rt = false;
     return compile;
 }
 
