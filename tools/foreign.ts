@@ -26,6 +26,11 @@ const PINNED: Readonly<Record<string, Pinned>> = {
     integrity:
       "sha512-IuYjsz9PGl7CJcNXMuN27KNDB8Q40brK3SG3l+TXMDVW61ZKwcn0fQHBHnXFiiygEwI8by/fKnASEluhZB1atw==",
   },
+  "@deno/win32-x64": {
+    version: "2.9.5",
+    integrity:
+      "sha512-LkcERsH0olOgevg9L9eootSr1U8ydyfnX1bS3mFqU+lGBeTYtlec5b/QF473WUOGVgPlWECrkxi4As5kEaFOzg==",
+  },
 };
 
 /** Where the binary is in a package, by how the package's name begins. */
@@ -93,8 +98,13 @@ export function verify(file: string, integrity: string): void {
 
 function pack(spec: string, into: string): string {
   const args = ["pack", spec, "--json", "--ignore-scripts", "--loglevel=error"];
-  const options = { cwd: into, encoding: "utf8", stdio: ["ignore", "pipe", "pipe"] } as const;
-  const printed = execFileSync("npm", args, { ...options, shell: windows, maxBuffer: 1 << 26 });
+  const printed = execFileSync("npm", args, {
+    cwd: into,
+    encoding: "utf8",
+    stdio: ["ignore", "pipe", "pipe"],
+    shell: windows, // npm is a .cmd file there
+    maxBuffer: 1 << 26,
+  });
   return path.basename(JSON.parse(printed)[0].filename);
 }
 

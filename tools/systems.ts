@@ -7,6 +7,7 @@
 
 import path from "node:path";
 import process from "node:process";
+import { targetName } from "../src/platform/embedded.ts";
 import { foreignBinary, foreignFolder } from "./foreign.ts";
 import { muslLoader } from "./musl.ts";
 import type { Runtime } from "./parts.ts";
@@ -16,6 +17,8 @@ import { bun, deno, node } from "./toolchain.mjs";
 export interface System {
   /** What titles of tests call it; empty for this machine's own. */
   readonly name: string;
+  /** Which native library it needs, a folder of build/native. */
+  readonly target: string;
   /** Which of them there are, the ones that peers run in. */
   readonly runtimes: readonly Runtime[];
   /** How many times longer than here everything may take. */
@@ -30,6 +33,7 @@ const runtimes = ["deno", "bun", "node"] as const;
 
 const native: System = {
   name: "",
+  target: targetName(process.platform, process.arch, false),
   runtimes,
   patience: 1,
   command: (runtime) => [{ deno, bun, node }[runtime]],
@@ -44,10 +48,14 @@ const ARM64: Readonly<Record<Runtime, string>> = {
 /** Linux on arm64: Debian's C library for it, and QEMU, which translates the instructions. */
 const arm64: System = {
   name: "arm64",
+  target: "linux-arm64",
   runtimes,
   patience: 10,
-  // Two thirds of Node's start would go into stripping types.
-  env: { NODE_COMPILE_CACHE: path.join(foreignFolder, "node-compile-cache") },
+  // Half of the start of Deno and of Node would go into compiling what was compiled before.
+  env: {
+    DENO_DIR: path.join(foreignFolder, "deno-cache"),
+    NODE_COMPILE_CACHE: path.join(foreignFolder, "node-cache"),
+  },
   command(runtime) {
     const binary = foreignBinary(ARM64[runtime]);
     return ["qemu-aarch64", "-L", "/usr/aarch64-linux-gnu", binary];
@@ -57,6 +65,7 @@ const arm64: System = {
 /** Linux with musl as the C library. There is no such build of Deno, and none of Node on npm. */
 const musl: System = {
   name: "musl",
+  target: "linux-x64-musl",
   runtimes: ["bun"],
   patience: 1,
   command(runtime) {
