@@ -6,7 +6,7 @@ import fs from "node:fs";
 import path from "node:path";
 import { after, before, test } from "node:test";
 import { gunzipSync } from "node:zlib";
-import { bun, deno, node } from "../../tools/toolchain.mjs";
+import { bun, deno, node, root } from "../../tools/toolchain.mjs";
 import { denortMissing } from "./deno_compile.ts";
 import { filesIn, Installed, notLinux, readProbe } from "./installed.ts";
 import { cantMount, Mount } from "./mount.ts";
@@ -153,6 +153,22 @@ for (const { name, make, skip = false } of carried) {
     assert.deepEqual(await probe(), { sum: 3, library: "memory" });
   });
 }
+
+test("a CommonJS program and its bundle", { skip: notHere }, async () => {
+  const { folder } = inNode;
+  const source = path.join(root, "examples/install/node-require/hello.cjs");
+  fs.copyFileSync(source, path.join(folder, "hello.cjs"));
+  const bundle = "npx esbuild hello.cjs --bundle --platform=node --format=cjs --outfile=out.cjs";
+  printed(await workshop.shell(folder, bundle));
+  using elsewhere = new Sandbox();
+  fs.copyFileSync(path.join(folder, "out.cjs"), path.join(elsewhere.folder, "out.cjs"));
+  for (const command of [[node], [bun], [deno, "run", "-A", "--no-remote"]]) {
+    const said = await workshop.run(folder, [...command, "hello.cjs"]);
+    assert.equal(printed(said), "Hello, world!\n", command[0]);
+    const bundled = await elsewhere.run(elsewhere.folder, [...command, "out.cjs"]);
+    assert.equal(printed(bundled), "Hello, world!\n", command[0]);
+  }
+});
 
 test("deno compile takes the libraries into the executable", {
   skip: notHere || notLinux,

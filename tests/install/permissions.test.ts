@@ -5,7 +5,7 @@ import assert from "node:assert/strict";
 import fs from "node:fs";
 import path from "node:path";
 import { after, test } from "node:test";
-import { node } from "../../tools/toolchain.mjs";
+import { node, root } from "../../tools/toolchain.mjs";
 import { filesIn, installAll, type Installed, notLinux } from "./installed.ts";
 import { printed } from "./program.ts";
 import { startRegistries } from "./registries.ts";
@@ -138,7 +138,7 @@ test("of the libraries only this system's is loaded from JSR on demand", {
   using fresh = new Sandbox(registries);
   const { jsr } = registries;
   const folder = fresh.project("lazy", {
-    "hello.ts": fs.readFileSync("examples/install/deno-jsr/hello.ts", "utf8"),
+    "hello.ts": fs.readFileSync(path.join(root, "examples/install/deno-jsr/hello.ts"), "utf8"),
   });
   const native = () => jsr.requests.filter((url) => url.includes("/src/platform/native/"));
   const count = native().length;

@@ -48,8 +48,8 @@ for (const installer of ["npm install", "bun add"]) {
     assert.match(install!, /npm install .*or: bun add/);
     printed(await sandbox.shell(folder, `${installer} ${packedFile}`));
     const [, deno, bun, node] = /^(deno .*?) +# or: (bun .*), or: (node .*)$/.exec(run!)!;
-    for (const command of [deno, bun, node]) {
-      const said = await sandbox.shell(folder, command!);
+    for (const command of [deno!, bun!, node!]) {
+      const said = await sandbox.shell(folder, command);
       assert.equal(printed(said), block("output", "text"), command);
     }
   });
