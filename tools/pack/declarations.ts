@@ -7,6 +7,9 @@ import ts from "typescript";
 import { root } from "../toolchain.mjs";
 import { blankComments } from "./bundle.ts";
 
+/** What the types need beyond ES2024 and a library with web standards (DOM, or a runtime's own). */
+const LIBRARIES = '/// <reference lib="esnext.disposable" />';
+
 /** A declaration: its file and its name there. */
 interface Place {
   file: string;
@@ -33,7 +36,7 @@ export function bundleDeclarations(entry = "mod.ts"): { text: string; names: str
   const kept = reachable(files, [...exported.values()]);
   const called = callAll(kept, exported);
 
-  const parts = [moduleComment(files.get(entry)!.source)];
+  const parts = [LIBRARIES, moduleComment(files.get(entry)!.source)];
   for (const { file, name } of kept) {
     const isPublic = exported.has(called(file, name));
     for (const statement of files.get(file)!.declared.get(name)!) {
