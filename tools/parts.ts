@@ -43,7 +43,7 @@ export const parts: Record<string, Part> = {
   native: { runtimes: node, limit: 600, long: true,  atOnce: 1, needs: ["cmake", "ctest"] },
   soak:   { runtimes: node, limit: 900, long: true,  atOnce: 1, needs: [] },
   install: { runtimes: node, limit: 600, long: true, atOnce: 1, needs: [] },
-  platforms: { runtimes: node, limit: 900, long: true, atOnce: 1, needs: [] },
+  platforms: { runtimes: node, limit: 1800, long: true, atOnce: 1, needs: [] },
 };
 
 /** The part a file belongs to, by its path from the root of the repository. */

@@ -1,0 +1,59 @@
+// Processes on arm64 and on x64 share memory in the cross suite, and so do processes on arm64. The
+// instructions of arm64 are translated by QEMU, system calls go to this machine's kernel.
+//
+// Bun runs the whole suite. Deno and Node take ten times as long, so with them it is a file or two
+// for each pattern. See docs/testing.md for what this can't show.
+
+import fs from "node:fs";
+import process from "node:process";
+import { onPath } from "../../tools/process.ts";
+import { testCrossRuns } from "../support/cross_runs.ts";
+
+const LIBRARIES = "/usr/aarch64-linux-gnu/lib/libatomic.so.1";
+
+const skip = process.platform !== "linux" || process.arch !== "x64"
+  ? "these programs need Linux on x64"
+  : !onPath("qemu-aarch64")
+  ? "no qemu-aarch64 (package qemu-user)"
+  : !fs.existsSync(LIBRARIES)
+  ? `no ${LIBRARIES} (package libatomic1-arm64-cross)`
+  : false;
+
+/** Calls, streams, deaths by SIGKILL and parked processes are in these, too. */
+const everyPattern = [
+  "channel_requests",
+  "rpc_writables",
+  "topic_messages",
+  "queue_messages",
+  "pipe_restart",
+  "sync_locks",
+  "memory_messages",
+];
+
+testCrossRuns({ system: "arm64", target: "linux-arm64", by: " (QEMU)", skip }, {
+  "Bun on x64 and Bun on arm64": { bothThere: false, runtime: "bun", peers: ["bun"] },
+  "Deno on x64 and Deno on arm64": {
+    bothThere: false,
+    runtime: "deno",
+    peers: ["deno"],
+    files: everyPattern,
+  },
+  "Node on x64 and Node on arm64": {
+    bothThere: false,
+    runtime: "node",
+    peers: ["node"],
+    files: everyPattern,
+  },
+  "Bun on x64, Deno and Node on arm64": {
+    bothThere: false,
+    runtime: "bun",
+    peers: ["deno", "node"],
+    files: ["library", "memory_messages"],
+  },
+  "Bun on arm64 and Bun on arm64": {
+    bothThere: true,
+    runtime: "bun",
+    peers: ["bun"],
+    files: everyPattern,
+  },
+});
