@@ -12,6 +12,7 @@ import { foreignBinary, foreignFolder } from "./foreign.ts";
 import { muslLoader } from "./musl.ts";
 import type { Runtime } from "./parts.ts";
 import { bun, deno, node } from "./toolchain.mjs";
+import { wineBinary, wineCommand, wineEnv, winePath, wineTemporary } from "./wine.ts";
 
 /** How the runtimes are started on one system. */
 export interface System {
@@ -25,6 +26,10 @@ export interface System {
   readonly patience: number;
   /** Variables for its processes. */
   readonly env?: NodeJS.ProcessEnv;
+  /** Where directories for runs are made, if not where they are here. */
+  temporary?(): string;
+  /** What its programs call a file, if not what we do. */
+  path?(file: string): string;
   /** What a command begins with: the runtime's binary, and what it takes to start it. */
   command(runtime: Runtime): [string, ...string[]];
 }
@@ -74,7 +79,22 @@ const musl: System = {
   },
 };
 
-const systems: Readonly<Record<string, System>> = { native, arm64, musl };
+/**
+ * Windows by Wine. It shares no memory with programs of Linux: tests and peers both have to run
+ * there. tests/platforms/windows.test.ts makes what it needs before.
+ */
+const windows: System = {
+  name: "windows",
+  target: "windows-x64",
+  runtimes,
+  patience: 4,
+  env: wineEnv,
+  temporary: wineTemporary,
+  path: winePath,
+  command: (runtime) => wineCommand(wineBinary(runtime)),
+};
+
+const systems: Readonly<Record<string, System>> = { native, arm64, musl, windows };
 
 /** Where peers run, and in which runtimes. */
 export const peerSystem: System = chosen("CAUSEWAY_PEERS");

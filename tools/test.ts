@@ -33,9 +33,9 @@ const { values: options, positionals: filters } = parseArgs({
 
 const wanted = options.runtime?.split(",") ?? ["deno", "bun", "node"];
 // Memory where there is a memory file system, so that tests meet what users will.
-const scratch = fs.mkdtempSync(
-  path.join(fs.existsSync("/dev/shm") ? "/dev/shm" : os.tmpdir(), "causeway-test-"),
-);
+const temporary = testSystem.temporary?.() ??
+  (fs.existsSync("/dev/shm") ? "/dev/shm" : os.tmpdir());
+const scratch = fs.mkdtempSync(path.join(temporary, "causeway-test-"));
 const cleanUp = () => fs.rmSync(scratch, { recursive: true, force: true });
 for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
   process.on(signal, () => {
@@ -107,6 +107,11 @@ function fileJobs(): Job[] {
   );
 }
 
+/** What the programs of the system that runs the tests call a file. */
+function there(file: string): string {
+  return testSystem.path?.(file) ?? file;
+}
+
 function limitOf(part: Part): number {
   return part.limit * patience;
 }
@@ -115,16 +120,16 @@ function command(runtime: Runtime, file: string, report: string): string[] {
   const start = testSystem.command(runtime);
   switch (runtime) {
     case "deno":
-      return [...start, "test", "-A", "--no-check", `--junit-path=${report}`, file];
+      return [...start, "test", "-A", "--no-check", `--junit-path=${there(report)}`, file];
     case "bun": // its own limit per test would be 5 s
       return [
         ...[...start, "test", `--timeout=${limitOf(partOf(file)) * 1000}`],
-        ...["--reporter=junit", `--reporter-outfile=${report}`, `./${file}`],
+        ...["--reporter=junit", `--reporter-outfile=${there(report)}`, `./${file}`],
       ];
     case "node":
       return [
         ...[...start, "--test-reporter=spec", "--test-reporter-destination=stdout"],
-        ...["--test-reporter=junit", `--test-reporter-destination=${report}`, file],
+        ...["--test-reporter=junit", `--test-reporter-destination=${there(report)}`, file],
       ];
   }
 }
@@ -140,7 +145,7 @@ function selected(job: Job): boolean {
 async function runJob(job: Job): Promise<Result> {
   const directory = fs.mkdtempSync(path.join(scratch, "run-"));
   const report = path.join(scratch, `${path.basename(directory)}.xml`);
-  const ended = await job.start(report, { CAUSEWAY_DIR: directory, NO_COLOR: "1" });
+  const ended = await job.start(report, { CAUSEWAY_DIR: there(directory), NO_COLOR: "1" });
   const reported = fs.existsSync(report);
   const cases = reported ? parseJUnit(fs.readFileSync(report, "utf8")) : [];
   const failed = cases.some((test) => test.outcome === "failed");

@@ -62,17 +62,20 @@ int32_t cw_directory_prepare(const char *path) {
   if (status < 0) return status;
   uint64_t deadline = cw_deadline(PATIENCE_US);
   for (unsigned turn = 0;; turn++) {
-    if (CreateDirectoryW(wide, NULL)) break;
-    if (!cw_is_going() || cw_milliseconds_until(deadline) == 0) {
-      /* It may be there though we couldn't make it. */
-      DWORD number = GetLastError();
-      if (GetFileAttributesW(wide) == INVALID_FILE_ATTRIBUTES) return cw_fail_windows(number);
-      return check_mine(wide);
+    bool made = CreateDirectoryW(wide, NULL);
+    DWORD number = made ? ERROR_SUCCESS : GetLastError();
+    bool going = !made && cw_is_going();
+    if (!made) status = cw_fail_windows(number);
+    /* Also if we couldn't make it: it may be there nevertheless. */
+    int32_t found = going ? CW_ENOTFOUND : check_mine(wide);
+    if (found != CW_ENOTFOUND) return found < 0 ? found : made;
+    /* Somebody removes it just now. */
+    bool again = made || going || number == ERROR_ALREADY_EXISTS;
+    if (!again || cw_milliseconds_until(deadline) == 0) {
+      return made ? found : cw_fail(status, (int32_t)number);
     }
     cw_back_off(turn);
   }
-  status = check_mine(wide);
-  return status < 0 ? status : 1;
 }
 
 /* Opens the lock's file for nobody but us. */

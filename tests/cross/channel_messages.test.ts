@@ -1,11 +1,11 @@
 // Channel: messages that have no answer, and what happens when they come too fast.
 
 import assert from "node:assert/strict";
-import process from "node:process";
 import { BackpressureError, Channel } from "../../mod.ts";
 import { type Cross, crossTest, peersEnd, until } from "../support/cross.ts";
 import { openSilent } from "../support/partners.ts";
 import { checkBytes, numbered, numberIn, pattern } from "../support/payloads.ts";
+import { noStop } from "../support/peers.ts";
 import { sleep } from "../support/remote_functions.ts";
 
 /** Sizes of messages, most small, some over the ring. */
@@ -134,8 +134,6 @@ async function overflow(
   assert.equal(await countedBy(t), sent);
 }
 
-const noSignals = process.platform === "win32" ? "Windows has no SIGSTOP" : false;
-
 crossTest("a stopped partner: sending is refused, nothing is lost", async (t) => {
   const stop = (): Promise<void> => Promise.resolve(t.peer.kill("SIGSTOP"));
   try {
@@ -143,7 +141,7 @@ crossTest("a stopped partner: sending is refused, nothing is lost", async (t) =>
   } finally {
     t.peer.kill("SIGCONT");
   }
-}, { skip: () => noSignals });
+}, { skip: () => noStop });
 
 crossTest("a stopped partner: calls wait, and go on when it does", async (t) => {
   await openCounter(t);
@@ -159,7 +157,7 @@ crossTest("a stopped partner: calls wait, and go on when it does", async (t) => 
     t.peer.kill("SIGCONT");
   }
   assert.equal(numberIn(await waiting), 0);
-}, { skip: () => noSignals });
+}, { skip: () => noStop });
 
 crossTest("a busy partner: sending is refused, nothing is lost", async (t) => {
   const stop = async (): Promise<void> => {

@@ -1,13 +1,10 @@
 // Queue: what is left of those who close, end, are killed or are stopped, and who goes on.
 
 import assert from "node:assert/strict";
-import process from "node:process";
 import { Queue } from "../../mod.ts";
 import { crossTest, peersEnd, until } from "../support/cross.ts";
-import type { Peer } from "../support/peers.ts";
+import { noStop, type Peer } from "../support/peers.ts";
 import { sleep } from "../support/remote_functions.ts";
-
-const skip = (): string | false => process.platform === "win32" && "Windows has no SIGSTOP";
 
 /** A peer opens the queue and takes so many messages, without acknowledging them. */
 function takeAt(peer: Peer, name: string, count: number): Promise<unknown[]> {
@@ -107,7 +104,7 @@ crossTest("a stopped consumer keeps what it took; the others go on with the rest
   assert.deepEqual([job.value, job.redelivered], [1, true]);
   job.ack();
   assert.equal(queue.tryDequeue(), undefined);
-}, { skip });
+}, { skip: () => noStop });
 
 crossTest("a stopped consumer that was woken doesn't keep the message from others", async (t) => {
   await using queue = await Queue.open<number>(t.name);
@@ -135,7 +132,7 @@ crossTest("a stopped consumer that was woken doesn't keep the message from other
   assert.deepEqual(await got(peers[0]!), []);
   queue.tryEnqueueMany(numbers(10, 30));
   await until(async () => (await Promise.all(peers.map(got))).flat().length === 29);
-}, { skip });
+}, { skip: () => noStop });
 
 crossTest("stopped at any moment: the others go on, nothing is lost or doubled", async (t) => {
   await using queue = await Queue.open<[string, number]>(t.name, { capacity: 8192 });
@@ -191,7 +188,7 @@ crossTest("stopped at any moment: the others go on, nothing is lost or doubled",
   const all = [...theirs, ...mine];
   assert.equal(all.length, sent + produced);
   assert.equal(new Set(all.map(([by, n]) => `${by} ${n}`)).size, all.length);
-}, { skip, limit: 60 });
+}, { skip: () => noStop, limit: 60 });
 
 crossTest("it goes with its last user, however that ends", async (t) => {
   const first = t.start();

@@ -126,10 +126,28 @@ export async function until(condition: () => boolean | Promise<boolean>, seconds
 /** Files in the runtime directory; its own empty folders don't count. */
 export function filesLeft(): string[] {
   const directory = process.env["CAUSEWAY_DIR"]!;
-  if (!fs.existsSync(directory)) return [];
-  return fs.readdirSync(directory, { recursive: true, withFileTypes: true })
-    .filter((entry) => !entry.isDirectory() || entry.parentPath !== directory)
-    .map((entry) => path.join(path.relative(directory, entry.parentPath), entry.name));
+  return entriesOf(directory).flatMap(([name, isDirectory]) =>
+    isDirectory ? entriesBelow(directory, name) : [name]
+  );
+}
+
+/** What a folder holds at any depth. Not by `recursive`: under Wine, Bun goes one level deep. */
+function entriesBelow(directory: string, folder: string): string[] {
+  return entriesOf(path.join(directory, folder)).flatMap(([name, isDirectory]) => {
+    const entry = `${folder}/${name}`;
+    return isDirectory ? [entry, ...entriesBelow(directory, entry)] : [entry];
+  });
+}
+
+/** None if there is no such folder, or no more. */
+function entriesOf(folder: string): [name: string, isDirectory: boolean][] {
+  try {
+    return fs.readdirSync(folder, { withFileTypes: true })
+      .map((entry) => [entry.name, entry.isDirectory()]);
+  } catch (error) {
+    if ((error as { code?: string }).code === "ENOENT") return [];
+    throw error;
+  }
 }
 
 /** Everything is closed: nothing of it may stay. */

@@ -39,6 +39,9 @@ export function commandOf(runtime: Runtime, file: string): [string, ...string[]]
   }
 }
 
+/** Why a test can't stop a peer and let it go on, or false. */
+export const noStop: string | false = process.platform === "win32" && "Windows has no SIGSTOP";
+
 /** How a process ended. */
 export interface Exit {
   code: number | null;
