@@ -164,9 +164,9 @@ test("a CommonJS program and its bundle", { skip: notHere }, async () => {
   fs.copyFileSync(path.join(folder, "out.cjs"), path.join(elsewhere.folder, "out.cjs"));
   for (const command of [[node], [bun], [deno, "run", "-A", "--no-remote"]]) {
     const said = await workshop.run(folder, [...command, "hello.cjs"]);
-    assert.equal(printed(said), "Hello, world!\n", command[0]);
+    assert.equal(printed(said), "Hello, world!\n", command.join(" "));
     const bundled = await elsewhere.run(elsewhere.folder, [...command, "out.cjs"]);
-    assert.equal(printed(bundled), "Hello, world!\n", command[0]);
+    assert.equal(printed(bundled), "Hello, world!\n", command.join(" "));
   }
 });
 
