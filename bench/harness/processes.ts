@@ -23,11 +23,11 @@ export class Child implements AsyncDisposable {
   #output = "";
   #errors = "";
 
-  /** `script` is a path below bench/. */
+  /** `script` is a path, absolute or below bench/. */
   constructor(runtime: Runtime, script: string, args: string[], directory: string) {
     const [file, ...before] = commands[runtime];
     this.#what = `${runtime} ${script} ${args.slice(0, 2).join(" ")}`;
-    this.#process = spawn(file!, [...before, path.join(root, "bench", script), ...args], {
+    this.#process = spawn(file!, [...before, path.resolve(root, "bench", script), ...args], {
       env: { ...process.env, CAUSEWAY_DIR: directory, NO_COLOR: "1" },
     });
     running.add(this.#process);
