@@ -75,7 +75,19 @@ const musl: System = {
   patience: 1,
   command(runtime) {
     if (runtime !== "bun") return native.command(runtime);
-    return [...muslLoader(), foreignBinary("@oven/bun-linux-x64-musl")];
+    return [...muslLoader("x64"), foreignBinary("@oven/bun-linux-x64-musl")];
+  },
+};
+
+/** The same on arm64. */
+const arm64Musl: System = {
+  name: "arm64 with musl",
+  target: "linux-arm64-musl",
+  runtimes: ["bun"],
+  patience: 10,
+  command(runtime) {
+    if (runtime !== "bun") return native.command(runtime);
+    return [...muslLoader("arm64"), foreignBinary("@oven/bun-linux-aarch64-musl")];
   },
 };
 
@@ -94,7 +106,13 @@ const windows: System = {
   command: (runtime) => wineCommand(wineBinary(runtime)),
 };
 
-const systems: Readonly<Record<string, System>> = { native, arm64, musl, windows };
+const systems: Readonly<Record<string, System>> = {
+  native,
+  arm64,
+  musl,
+  "arm64-musl": arm64Musl,
+  windows,
+};
 
 /** Where peers run, and in which runtimes. */
 export const peerSystem: System = chosen("CAUSEWAY_PEERS");
