@@ -13,9 +13,9 @@ import type { Host } from "./host.ts";
 
 /** The folders to try, the best one first. */
 export function cacheFolders(host: Host): string[] {
-  const windows = /^win/.test(host.os);
+  const windows = isWindows(host);
   const join = (folder: string | undefined, ...names: string[]) =>
-    folder ? [[folder, ...names].join(windows ? "\\" : "/")] : [];
+    folder ? [[folder, ...names].join(separatorOf(host))] : [];
   const chosen = host.variable("CAUSEWAY_CACHE");
   if (chosen) return [chosen];
   const home = host.variable("HOME");
@@ -26,6 +26,15 @@ export function cacheFolders(host: Host): string[] {
     ? join(home, "Library/Caches/causeway")
     : join(host.variable("XDG_CACHE_HOME") || (home && `${home}/.cache`), "causeway");
   return [...own, ...join(temporary, "causeway-cache")];
+}
+
+function isWindows({ os }: Host): boolean {
+  return /^win/.test(os);
+}
+
+/** Elsewhere a backslash is a letter like others. */
+function separatorOf(host: Host): string {
+  return isWindows(host) ? "\\" : "/";
 }
 
 /**
@@ -42,9 +51,8 @@ export async function keepInCache(
   const { files } = host;
   if (!files.allowed(folder)) throw new Error(`that needs ${host.fileFlags}`);
   prepare(host, folder);
-  const separator = folder.includes("\\") ? "\\" : "/";
   const [stem, extension] = file.split(".") as [string, string];
-  const base = `${folder}${separator}${stem}-${library.sha256.slice(0, 32)}`;
+  const base = `${folder}${separatorOf(host)}${stem}-${library.sha256.slice(0, 32)}`;
   const path = `${base}.${extension}`;
   if (await isIntact(host, path, library)) return path;
 

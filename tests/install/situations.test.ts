@@ -127,6 +127,35 @@ for (const project of projects) {
     assert.equal(probed.sum, 3, JSON.stringify(probed));
   }, notHere || cantMount);
 
+  situation("folders with odd names, and relative ones", async () => {
+    for (const name of ["a b", "ünï çödé 路", "50%25 #1?", 'it\'s "quoted" \\\\ $HOME']) {
+      const CAUSEWAY_CACHE = path.join(newFolder(), name);
+      const { sum, library } = await project.probe({ CAUSEWAY_CACHE });
+      assert.equal(sum, 3, name);
+      // The system spells some characters in another way there.
+      assert.equal(path.basename(library!), path.basename(filesIn(CAUSEWAY_CACHE)[0]!), name);
+    }
+    const relative = await project.probe({ CAUSEWAY_CACHE: "relative/cache" });
+    assert.equal(relative.sum, 3, JSON.stringify(relative));
+    assert.equal(filesIn(path.join(project.folder, "relative/cache")).length, 1);
+  }, notHere || notLinux);
+
+  situation("a project in a folder with an odd name", async () => {
+    const folder = path.join(newFolder(), "ünï çödé 50%25 #1");
+    fs.cpSync(project.folder, folder, { recursive: true, verbatimSymlinks: true });
+    const command = project.command().map((part) => part.replace(project.folder, folder));
+    const probed = await project.probe({}, { command });
+    assert.equal(probed.sum, 3, JSON.stringify(probed));
+  });
+
+  situation("a cache that is a link is not trusted", async () => {
+    const XDG_CACHE_HOME = newFolder();
+    fs.mkdirSync(XDG_CACHE_HOME);
+    fs.symlinkSync(sandbox.folderNamed("elsewhere"), path.join(XDG_CACHE_HOME, "causeway"));
+    assert.deepEqual(await project.probe({ XDG_CACHE_HOME }), { sum: 3, library: "memory" });
+    assert.deepEqual(filesIn(path.join(sandbox.folder, "elsewhere")), []);
+  }, notHere || notLinux);
+
   situation("CAUSEWAY_LIBRARY", async () => {
     const { library } = await project.probe();
     const CAUSEWAY_LIBRARY = path.join(sandbox.folderNamed("mine"), "libcauseway-mine.so");

@@ -137,6 +137,16 @@ test("kept once, found again, under its hash, for its owner alone", async () => 
   assert.deepEqual(fs.readdirSync(folder), [path.basename(kept)]);
 });
 
+test("a backslash is a letter of a folder's name", {
+  skip: process.platform === "win32" && "there it isn't",
+}, async () => {
+  using scratch = new Scratch();
+  const folder = scratch.at("back\\slash");
+  const kept = await keepInCache(hostOf(), folder, "libcauseway.dylib", library);
+  assert.equal(path.dirname(kept), folder);
+  assert.deepEqual(fs.readdirSync(scratch.path), [path.basename(folder)]);
+});
+
 test("a damaged library in the cache is replaced", async () => {
   using scratch = new Scratch();
   const keep = () => keepInCache(hostOf(), scratch.at("c"), "libcauseway.so", library);
