@@ -36,7 +36,9 @@ const SERVERS = ["/usr/lib/wine/wineserver64", "/usr/lib/wine/wineserver", "/usr
 export const wineEnv: NodeJS.ProcessEnv = {
   WINEPREFIX: prefix,
   WINEDEBUG: "-all",
+  LC_ALL: "C.UTF-8", // what variables are encoded in
   NODE_SKIP_PLATFORM_CHECK: "1", // Wine says that it is Windows 7
+  NODE_COMPILE_CACHE: winePath(path.join(folder, "node-compile-cache")),
 };
 
 /** Why there is no Wine here, or false. */
@@ -62,6 +64,7 @@ export function wineTemporary(): string {
 
 /** What Wine's programs call a file of Linux. */
 export function winePath(file: string): string {
+  if (windows) return file;
   const [letter, rest] = file.startsWith(`${drive}/`)
     ? ["C:", file.slice(drive.length)]
     : ["Z:", file];
