@@ -106,7 +106,8 @@ const windows: System = {
   command: (runtime) => wineCommand(wineBinary(runtime)),
 };
 
-const systems: Readonly<Record<string, System>> = {
+/** All of them, by the names that the variables use. */
+export const systems: Readonly<Record<string, System>> = {
   native,
   arm64,
   musl,

@@ -4,20 +4,7 @@
 // Bun runs the whole suite. Deno and Node take ten times as long, so with them it is a file or two
 // for each pattern. See docs/testing.md for what this can't show.
 
-import fs from "node:fs";
-import process from "node:process";
-import { onPath } from "../../tools/process.ts";
 import { testCrossRuns } from "../support/cross_runs.ts";
-
-const LIBRARIES = "/usr/aarch64-linux-gnu/lib/libatomic.so.1";
-
-const skip = process.platform !== "linux" || process.arch !== "x64"
-  ? "these programs need Linux on x64"
-  : !onPath("qemu-aarch64")
-  ? "no qemu-aarch64 (package qemu-user)"
-  : !fs.existsSync(LIBRARIES)
-  ? `no ${LIBRARIES} (package libatomic1-arm64-cross)`
-  : false;
 
 /** Calls, streams, deaths by SIGKILL and parked processes are in these, too. */
 const everyPattern = [
@@ -30,7 +17,7 @@ const everyPattern = [
   "memory_messages",
 ];
 
-testCrossRuns({ system: "arm64", target: "linux-arm64", by: " (QEMU)", skip }, {
+testCrossRuns({ system: "arm64", target: "linux-arm64", by: " (QEMU)" }, {
   "Bun on x64 and Bun on arm64": { bothThere: false, runtime: "bun", peers: ["bun"] },
   "Deno on x64 and Deno on arm64": {
     bothThere: false,

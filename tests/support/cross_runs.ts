@@ -1,10 +1,13 @@
 // Runs of the cross suite in which the processes, or some of them, are those of another system.
 
 import assert from "node:assert/strict";
+import { execFileSync } from "node:child_process";
+import process from "node:process";
 import { test } from "node:test";
 import { build } from "../../tools/build.mjs";
 import type { Runtime } from "../../tools/parts.ts";
 import { run } from "../../tools/process.ts";
+import { type System, systems } from "../../tools/systems.ts";
 import { node } from "../../tools/toolchain.mjs";
 import { type Column, record } from "./record.ts";
 
@@ -25,8 +28,6 @@ export interface OtherSystem {
   target: string;
   /** What is recorded beside the count. */
   by: string;
-  /** Why there can be no runs. */
-  skip: string | false;
 }
 
 /** A run is ended after so many seconds, several times what it takes on a slow machine. */
@@ -34,25 +35,47 @@ const LIMIT = 1200;
 
 /** Registers a test for each run, by its title, and one that records what they have shown. */
 export function testCrossRuns(other: OtherSystem, runs: Readonly<Record<string, CrossRun>>): void {
-  const { system, target, by, skip } = other;
+  const { system, target, by } = other;
   const passed = new Map<CrossRun, number>();
+  const reasons = new Map<Runtime, string | false>();
+  const whyNot = (runtime: Runtime) => {
+    if (!reasons.has(runtime)) reasons.set(runtime, whyNoStart(systems[system]!, runtime));
+    return reasons.get(runtime)!;
+  };
+  const skipOf = ({ runtime, peers, bothThere }: CrossRun) =>
+    [...peers, ...(bothThere ? [runtime] : [])].map(whyNot).find((why) => why) ?? false;
 
-  test("the libraries of all targets are built", { skip }, () => void build(true));
+  const all = Object.values(runs);
+  const possible = all.filter((each) => !skipOf(each));
+  const skip = possible.length === 0 && skipOf(all[0]!);
+  test(`${target}: the library is built`, { skip }, () => void build(true));
   for (const [title, each] of Object.entries(runs)) {
+    const skip = skipOf(each);
     test(title, { skip }, async () => void passed.set(each, await runCross(system, each)));
   }
-  test("what has passed is recorded", { skip }, () => {
-    const all = Object.values(runs);
-    assert.equal(passed.size, all.length);
+  test(`${target}: what has passed is recorded`, { skip }, () => {
+    assert.equal(passed.size, possible.length);
     for (const runtime of ["deno", "bun", "node"] as const) {
       const there = all.filter(({ peers }) => peers.includes(runtime));
-      if (there.length === 0) continue;
+      if (there.length === 0 || !there.every((each) => passed.has(each))) continue;
       const count = there.reduce((sum, each) => sum + passed.get(each)!, 0);
       const suite = there.some(({ files }) => !files) ? "cross suite" : "cross suite in part";
       const column = runtime[0]!.toUpperCase() + runtime.slice(1) as Column;
       record(target, column, `${suite}, ${count} tests${by}`);
     }
   });
+}
+
+/** Why a runtime can't be started on a system, or false. */
+function whyNoStart(system: System, runtime: Runtime): string | false {
+  if (process.platform !== "linux" || process.arch !== "x64") return "needs Linux on x64";
+  try {
+    const [file, ...args] = system.command(runtime);
+    execFileSync(file, [...args, "--version"], { stdio: "pipe" });
+    return false;
+  } catch (error) {
+    return `${runtime} doesn't start on ${system.name}: ${(error as Error).message.trim()}`;
+  }
 }
 
 /** Returns the number of tests that passed. Throws if one failed. */
