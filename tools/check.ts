@@ -4,6 +4,7 @@
 import fs from "node:fs";
 import path from "node:path";
 import process from "node:process";
+import { agreedVersion } from "./pack/agreement.ts";
 import { run } from "./process.ts";
 import { deno, node, root } from "./toolchain.mjs";
 
@@ -70,10 +71,11 @@ async function houseRules(): Promise<string> {
       `${file}: ${rule.forbidden.exec(text)?.[0].trim()}: ${rule.why}`
     );
   });
-  const versions = ["package.json", "deno.json"].map((file) =>
-    JSON.parse(fs.readFileSync(path.join(root, file), "utf8")).version
-  );
-  if (versions[0] !== versions[1]) broken.push(`package.json and deno.json: other versions`);
+  try {
+    agreedVersion();
+  } catch (error) {
+    broken.push((error as Error).message);
+  }
   return [...broken, ...unlocked()].join("\n");
 }
 
