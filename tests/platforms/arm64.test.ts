@@ -1,7 +1,7 @@
 // Processes on arm64 and on x64 share memory in the cross suite, and so do processes on arm64. The
 // instructions of arm64 are translated by QEMU, system calls go to this machine's kernel.
 //
-// Bun runs the whole suite. Deno and Node take ten times as long, so with them it is a file or two
+// Bun runs the whole suite. Deno and Node start slowly there, so with them it is a file or two
 // for each pattern. See docs/testing.md for what this can't show.
 
 import { testCrossRuns } from "../support/cross_runs.ts";
@@ -12,7 +12,7 @@ const everyPattern = [
   "rpc_writables",
   "topic_messages",
   "queue_messages",
-  "pipe_restart",
+  "pipe_messages",
   "sync_locks",
   "memory_messages",
 ];
