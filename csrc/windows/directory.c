@@ -96,12 +96,12 @@ static int32_t take_lock(const WCHAR *path, uint32_t timeout_us, HANDLE *out) {
   }
 }
 
+/* Without a handle, which could keep a directory that is being removed. */
 static int32_t check_there(const WCHAR *path) {
-  HANDLE directory = open_directory(path, FILE_READ_ATTRIBUTES);
-  if (directory == INVALID_HANDLE_VALUE) return cw_fail_windows(GetLastError());
-  int32_t status = cw_check_directory(directory);
-  CloseHandle(directory);
-  return status;
+  DWORD attributes = GetFileAttributesW(path);
+  if (attributes == INVALID_FILE_ATTRIBUTES) return cw_fail_windows(GetLastError());
+  if (attributes & FILE_ATTRIBUTE_REPARSE_POINT) return cw_fail(CW_ELINK, 0);
+  return attributes & FILE_ATTRIBUTE_DIRECTORY ? CW_OK : cw_fail(CW_ETYPE, 0);
 }
 
 int32_t cw_directory_lock(const char *path, uint32_t timeout_us) {
@@ -149,6 +149,20 @@ static void add_name(const WCHAR *name, char *out, uint32_t capacity, uint32_t *
   *used += (uint32_t)length;
 }
 
+/* Somebody who is about to remove the directory keeps others out for a moment. */
+static HANDLE begin_search(const WCHAR *pattern, WIN32_FIND_DATAW *entry) {
+  uint64_t deadline = cw_deadline(PATIENCE_US);
+  for (unsigned turn = 0;; turn++) {
+    HANDLE search = FindFirstFileW(pattern, entry);
+    if (search != INVALID_HANDLE_VALUE || GetLastError() != ERROR_SHARING_VIOLATION) return search;
+    if (cw_milliseconds_until(deadline) == 0) {
+      SetLastError(ERROR_SHARING_VIOLATION);
+      return search;
+    }
+    cw_back_off(turn);
+  }
+}
+
 int32_t cw_directory_list(const char *path, char *out, uint32_t capacity) {
   WCHAR wide[CW_PATH_SPACE];
   int32_t status = cw_wide_path(path, wide);
@@ -157,7 +171,7 @@ int32_t cw_directory_list(const char *path, char *out, uint32_t capacity) {
   if (end + 3 > CW_PATH_SPACE) return cw_fail(CW_EARGUMENT, 0);
   memcpy(wide + end, L"\\*", 3 * sizeof *wide);
   WIN32_FIND_DATAW entry;
-  HANDLE search = FindFirstFileW(wide, &entry);
+  HANDLE search = begin_search(wide, &entry);
   if (search == INVALID_HANDLE_VALUE) {
     status = cw_fail_windows(GetLastError());
     wide[end] = 0;

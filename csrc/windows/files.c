@@ -16,6 +16,9 @@
  * a way that keeps others out. */
 #define PATIENCE_US 500000u
 
+/* For so long somebody may list a directory, which then can't be removed (Wine). */
+#define LOOK_US 50000u
+
 #define OPEN_ANYTHING (FILE_FLAG_OPEN_REPARSE_POINT | FILE_FLAG_BACKUP_SEMANTICS)
 
 static HANDLE open_to_change(const WCHAR *path) {
@@ -81,6 +84,16 @@ static int32_t remove_aside(const WCHAR *path) {
   return CW_OK;
 }
 
+/* A directory that somebody looks at goes when he has looked. Who removes it under
+ * its lock keeps the lock until then: Wine lets others open it in between. */
+static void until_gone(const WCHAR *path) {
+  uint64_t deadline = cw_deadline(PATIENCE_US);
+  for (unsigned turn = 0; GetFileAttributesW(path) != INVALID_FILE_ATTRIBUTES; turn++) {
+    if (cw_milliseconds_until(deadline) == 0) return;
+    cw_back_off(turn);
+  }
+}
+
 /* An empty directory whose name is free when nobody has it open any more. */
 static int32_t remove_late(HANDLE directory) {
   FILE_DISPOSITION_INFO how = {.DeleteFile = TRUE};
@@ -95,15 +108,24 @@ int32_t cw_remove(const WCHAR *path, bool directory) {
   int32_t status = cw_check_directory(file);
   if (!directory) status = status == CW_OK ? cw_fail(CW_ETYPE, 0) : CW_OK;
   bool removed = status == CW_OK && remove_as_posix(file);
-  if (status == CW_OK && !removed && directory) status = remove_late(file);
+  bool late = status == CW_OK && !removed && directory;
+  if (late) status = remove_late(file);
   CloseHandle(file);
+  if (late && status == CW_OK) until_gone(path);
   return status == CW_OK && !removed && !directory ? remove_aside(path) : status;
 }
 
 int32_t cw_directory_remove(const char *path) {
   WCHAR wide[CW_PATH_SPACE];
   int32_t status = cw_wide_path(path, wide);
-  return status < 0 ? status : cw_remove(wide, true);
+  if (status < 0) return status;
+  uint64_t deadline = cw_deadline(LOOK_US);
+  for (unsigned turn = 0;; turn++) {
+    status = cw_remove(wide, true);
+    bool looked_at = status == CW_EBUSY && cw_last_error() == ERROR_SHARING_VIOLATION;
+    if (!looked_at || cw_milliseconds_until(deadline) == 0) return status;
+    cw_back_off(turn);
+  }
 }
 
 int32_t cw_file_remove(const char *path) {
