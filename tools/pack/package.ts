@@ -13,7 +13,7 @@ import { manifest } from "./manifest.ts";
 export async function makePackage(folder: string): Promise<string> {
   const files = [
     ...await bundleCode(),
-    { name: "mod.d.ts", text: bundleDeclarations().text },
+    { name: "mod.d.ts", text: await bundleDeclarations() },
     { name: "package.json", text: `${JSON.stringify(manifest(), null, 2)}\n` },
     ...["README.md", "CHANGELOG.md", "LICENSE"].map((name) => ({ name, text: read(name) })),
     { name: "LICENSE-msgpackr", text: read("node_modules/msgpackr/LICENSE") },
