@@ -28,6 +28,8 @@ export interface OtherSystem {
   target: string;
   /** What is recorded beside the count. */
   by: string;
+  /** Why there can be no runs, or false. If it isn't given, each runtime is started to see. */
+  skip?: string | false;
 }
 
 /** A run is ended after so many seconds, several times what it takes on a slow machine. */
@@ -39,6 +41,7 @@ export function testCrossRuns(other: OtherSystem, runs: Readonly<Record<string, 
   const passed = new Map<CrossRun, number>();
   const reasons = new Map<Runtime, string | false>();
   const whyNot = (runtime: Runtime) => {
+    if (other.skip !== undefined) return other.skip;
     if (!reasons.has(runtime)) reasons.set(runtime, whyNoStart(systems[system]!, runtime));
     return reasons.get(runtime)!;
   };
@@ -71,7 +74,10 @@ function whyNoStart(system: System, runtime: Runtime): string | false {
   if (process.platform !== "linux" || process.arch !== "x64") return "needs Linux on x64";
   try {
     const [file, ...args] = system.command(runtime);
-    execFileSync(file, [...args, "--version"], { stdio: "pipe" });
+    execFileSync(file, [...args, "--version"], {
+      stdio: "pipe",
+      env: { ...process.env, ...system.env },
+    });
     return false;
   } catch (error) {
     return `${runtime} doesn't start on ${system.name}: ${(error as Error).message.trim()}`;
