@@ -47,7 +47,8 @@ export async function load(): Promise<Binding> {
   const ffi = process.getBuiltinModule("bun:ffi") as unknown as BunFfi;
   const { path, shim } = await openLibrary({
     ...nodeHost(),
-    digest: (bytes) => new CryptoHasher("sha256").update(bytes).digest("hex"),
+    matches: (bytes, { sha256 }) =>
+      new CryptoHasher("sha256").update(bytes).digest("hex") === sha256,
     open: (file, symbols) => open(ffi, file, symbols),
   });
   return {

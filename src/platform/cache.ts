@@ -78,7 +78,7 @@ function prepare({ files }: Host, folder: string): void {
 
 async function isIntact(host: Host, path: string, library: EmbeddedLibrary): Promise<boolean> {
   const bytes = host.files.read(path);
-  return bytes !== undefined && await host.digest(bytes) === library.sha256;
+  return bytes !== undefined && await host.matches(bytes, library);
 }
 
 /** The library's bytes. */

@@ -10,6 +10,7 @@
 import type { Binding, Notifier } from "./binding.ts";
 import type { Files, Host, NativeFunction } from "./host.ts";
 import { fileFacts } from "./host.ts";
+import type { EmbeddedLibrary } from "./embedded.ts";
 import { openLibrary } from "./library.ts";
 import { PermissionError } from "../errors.ts";
 
@@ -60,8 +61,11 @@ function unlessMissing<T>(task: () => T): T | undefined {
   }
 }
 
-async function digest(bytes: Uint8Array<ArrayBuffer>): Promise<string> {
-  return new Uint8Array(await crypto.subtle.digest("SHA-256", bytes)).toHex();
+async function matches(
+  bytes: Uint8Array<ArrayBuffer>,
+  { sha256 }: EmbeddedLibrary,
+): Promise<boolean> {
+  return new Uint8Array(await crypto.subtle.digest("SHA-256", bytes)).toHex() === sha256;
 }
 
 async function inflate(bytes: Uint8Array<ArrayBuffer>): Promise<Uint8Array<ArrayBuffer>> {
@@ -80,7 +84,7 @@ function denoHost(): Host {
     fileFlags: "--allow-env --allow-read --allow-write --allow-sys=uid",
     variable: (name) => granted({ name: "env", variable: name }) ? Deno.env.get(name) : undefined,
     open,
-    digest,
+    matches,
     inflate,
     files,
   };

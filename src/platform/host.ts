@@ -4,6 +4,8 @@
  * @module
  */
 
+import type { EmbeddedLibrary } from "./embedded.ts";
+
 /** A function of a native library: all of ours take numbers and buffers and return 32 bits. */
 export type NativeFunction = (...args: unknown[]) => number;
 
@@ -19,8 +21,8 @@ export interface Host {
   variable(name: string): string | undefined;
   /** Opens a library and looks its functions up: letters as in `SYMBOLS`, and `l` for 64 bits. */
   open(path: string, symbols: Readonly<Record<string, string>>): Record<string, NativeFunction>;
-  /** SHA-256, in hexadecimal. */
-  digest(bytes: Uint8Array<ArrayBuffer>): string | Promise<string>;
+  /** Whether a file's contents are this library, in the way that takes the runtime the least time. */
+  matches(bytes: Uint8Array<ArrayBuffer>, library: EmbeddedLibrary): boolean | Promise<boolean>;
   /** The reverse of a raw deflate. */
   inflate(
     bytes: Uint8Array<ArrayBuffer>,

@@ -54,7 +54,7 @@ test("every target has a module, and this host's is built", async () => {
     assert.match(module.sha256, /^([0-9a-f]{64})?$/);
     if (module.sha256 === "") continue;
     const bytes = await nodeHost().inflate(Uint8Array.fromBase64(module.data));
-    assert.equal(await nodeHost().digest(bytes), module.sha256, name);
+    assert.equal(createHash("sha256").update(bytes).digest("hex"), module.sha256, name);
   }
   assert.equal(targetOf("toString"), undefined);
 });
