@@ -8,7 +8,7 @@ import fs from "node:fs";
 import path from "node:path";
 import process from "node:process";
 import { parseArgs } from "node:util";
-import { type Column, type PlatformRecord, recordFolder } from "../tests/support/record.ts";
+import { type Column, type PlatformRecord, recordFolder } from "./records.ts";
 import { targets } from "./embed.mjs";
 import { deno, root } from "./toolchain.mjs";
 

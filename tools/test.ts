@@ -10,7 +10,7 @@ import path from "node:path";
 import process from "node:process";
 import { parseArgs } from "node:util";
 import { targetName } from "../src/platform/embedded.ts";
-import { type Column, record } from "../tests/support/record.ts";
+import { type Column, record } from "./records.ts";
 import { parseJUnit, type TestCase } from "./junit.ts";
 import { nativeJobs } from "./native.ts";
 import { folderOf, type Job, type Part, partOf, type Runtime } from "./parts.ts";

@@ -21,7 +21,7 @@ import {
   signatureFaults,
   versionedImportsOf,
 } from "../support/binary.ts";
-import { record } from "../support/record.ts";
+import { record } from "../../tools/records.ts";
 
 const GLIBC = ["libc.so.6", "libdl.so.2", "libpthread.so.0"];
 const FREEBSD = ["libc.so.7", "libthr.so.3"];

@@ -18,7 +18,7 @@ import {
   noNativePrograms,
   posixProgramNames,
 } from "../support/native_programs.ts";
-import { record } from "../support/record.ts";
+import { record } from "../../tools/records.ts";
 
 /** A program ends itself after 40 s; this is for one that can't even do that. */
 const LIMIT = 120;

@@ -30,7 +30,7 @@ import {
   nativeProgramFolder,
   noNativePrograms,
 } from "../support/native_programs.ts";
-import { record } from "../support/record.ts";
+import { record } from "../../tools/records.ts";
 
 const target = "windows-x64";
 const by = " (Wine)";

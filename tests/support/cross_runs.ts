@@ -9,7 +9,7 @@ import type { Runtime } from "../../tools/parts.ts";
 import { run } from "../../tools/process.ts";
 import { type System, systems } from "../../tools/systems.ts";
 import { node } from "../../tools/toolchain.mjs";
-import { type Column, record } from "./record.ts";
+import { type Column, record } from "../../tools/records.ts";
 
 /** One run: the files under one runtime, with peers in one or more. */
 export interface CrossRun {

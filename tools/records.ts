@@ -2,7 +2,7 @@
 
 import fs from "node:fs";
 import path from "node:path";
-import { root } from "../../tools/toolchain.mjs";
+import { root } from "./toolchain.mjs";
 
 /** The columns of the table. */
 export type Column = "built" | "C tests" | "Deno" | "Bun" | "Node";
