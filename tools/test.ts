@@ -15,7 +15,7 @@ import { parseJUnit, type TestCase } from "./junit.ts";
 import { nativeJobs } from "./native.ts";
 import { folderOf, type Job, type Part, partOf, type Runtime } from "./parts.ts";
 import { type Ended, killAll, onPath, run } from "./process.ts";
-import { patience, testSystem } from "./systems.ts";
+import { patience, testSystem } from "./systems/systems.ts";
 import { root } from "./toolchain.mjs";
 
 interface Result {

@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import process from "node:process";
 import { targetOf } from "../../src/platform/embedded.ts";
-import { peerSystem } from "../../tools/systems.ts";
+import { peerSystem } from "../../tools/systems/systems.ts";
 import { crossTest, peersEnd } from "../support/cross.ts";
 
 const skip = () =>

@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { Semaphore } from "../../mod.ts";
-import { peerSystem, testSystem } from "../../tools/systems.ts";
+import { peerSystem, testSystem } from "../../tools/systems/systems.ts";
 import { crossTest, peersEnd, until } from "../support/cross.ts";
 import { sleep } from "../support/remote_functions.ts";
 

@@ -10,7 +10,7 @@ import fs from "node:fs";
 import path from "node:path";
 import process from "node:process";
 import { test } from "node:test";
-import { debianPackage } from "../../tools/debian.ts";
+import { debianPackage } from "../../tools/systems/debian.ts";
 import { onPath, run } from "../../tools/process.ts";
 import {
   buildNativePrograms,

@@ -23,7 +23,7 @@ import {
   wineEnv,
   winePath,
   wineTemporary,
-} from "../../tools/wine.ts";
+} from "../../tools/systems/wine.ts";
 import { testCrossRuns } from "../support/cross_runs.ts";
 import {
   buildNativePrograms,

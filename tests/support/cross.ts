@@ -6,7 +6,7 @@ import fs from "node:fs";
 import path from "node:path";
 import process from "node:process";
 import { test } from "node:test";
-import { patience, peerSystem } from "../../tools/systems.ts";
+import { patience, peerSystem } from "../../tools/systems/systems.ts";
 import { Peer, type Runtime, runtimes } from "./peers.ts";
 import { sleep } from "./remote_functions.ts";
 

@@ -7,7 +7,7 @@ import { test } from "node:test";
 import { build } from "../../tools/build.mjs";
 import type { Runtime } from "../../tools/parts.ts";
 import { run } from "../../tools/process.ts";
-import { type System, systems } from "../../tools/systems.ts";
+import { type System, systems } from "../../tools/systems/systems.ts";
 import { node } from "../../tools/toolchain.mjs";
 import { type Column, record } from "../../tools/records.ts";
 
@@ -23,7 +23,7 @@ export interface CrossRun {
 
 /** The other system. */
 export interface OtherSystem {
-  /** As tools/systems.ts calls it. */
+  /** As tools/systems/systems.ts calls it. */
   system: string;
   target: string;
   /** What is recorded beside the count. */

@@ -1,12 +1,12 @@
 // Other processes for tests, in any of the three runtimes. See remote_functions.ts for what runs
-// in them, peer_program.ts for their side, and tools/systems.ts for where else than here they can run.
+// in them, peer_program.ts for their side, and tools/systems/systems.ts for where else than here they can run.
 
 import { type ChildProcess, spawn } from "node:child_process";
 import path from "node:path";
 import process from "node:process";
 import { createInterface } from "node:readline";
 import type { Runtime } from "../../tools/parts.ts";
-import { peerSystem } from "../../tools/systems.ts";
+import { peerSystem } from "../../tools/systems/systems.ts";
 import { root } from "../../tools/toolchain.mjs";
 import { FunctionSender, type RemoteFunction } from "./remote_functions.ts";
 

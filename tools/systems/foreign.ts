@@ -1,7 +1,7 @@
 // Runtimes of other systems, to be started by an emulator or another loader: brought from npm once,
 // into build/foreign/<package>@<version>/.
 //
-//   node tools/foreign.ts @oven/bun-windows-x64     prints the path of the binary
+//   node tools/systems/foreign.ts @oven/bun-windows-x64     prints the path of the binary
 //
 // Versions and hashes are those of package-lock.json, which lists the platform packages of the
 // toolchain for all systems; what it has no hash for is pinned here.
@@ -11,7 +11,7 @@ import { createHash } from "node:crypto";
 import fs from "node:fs";
 import path from "node:path";
 import process from "node:process";
-import { root, windows } from "./toolchain.mjs";
+import { root, windows } from "../toolchain.mjs";
 
 interface Pinned {
   version: string;

@@ -7,11 +7,11 @@
 
 import path from "node:path";
 import process from "node:process";
-import { targetName } from "../src/platform/embedded.ts";
+import { targetName } from "../../src/platform/embedded.ts";
 import { foreignBinary, foreignFolder } from "./foreign.ts";
 import { muslLoader } from "./musl.ts";
-import type { Runtime } from "./parts.ts";
-import { bun, deno, node } from "./toolchain.mjs";
+import type { Runtime } from "../parts.ts";
+import { bun, deno, node } from "../toolchain.mjs";
 import { wineBinary, wineCommand, wineEnv, winePath, wineTemporary } from "./wine.ts";
 
 /** How the runtimes are started on one system. */

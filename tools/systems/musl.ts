@@ -7,7 +7,7 @@ import fs from "node:fs";
 import path from "node:path";
 import { debianPackage } from "./debian.ts";
 import { foreignFolder, unpackOnce, verify } from "./foreign.ts";
-import { zig } from "./toolchain.mjs";
+import { zig } from "../toolchain.mjs";
 
 interface Processor {
   /** The folder in which Debian's package lies. */
