@@ -45,7 +45,7 @@ const freebsd = [_][]const u8{ "freebsd/system.c", "freebsd/wait.c", "posix/tick
 const windows = [_][]const u8{
     "windows/acquirer.c", "windows/directory.c", "windows/doorbell.c", "windows/error.c",   "windows/lease.c",
     "windows/files.c",    "windows/paths.c",     "windows/pipe.c",     "windows/segment.c", "windows/semaphore.c",
-    "windows/system.c",   "windows/watcher.c",
+    "windows/system.c",   "windows/text.c",      "windows/watcher.c",
 };
 
 /// Each is a program, tests/native/test_<name>.c.

@@ -65,7 +65,8 @@ export function killAll(): void {
   for (const child of running) killGroup(child);
 }
 
-function killGroup(child: ChildProcess): void {
+/** Ends a program that was started as a group of its own, and all that it has started. */
+export function killGroup(child: ChildProcess): void {
   if (child.pid === undefined) return;
   try {
     if (windows) child.kill("SIGKILL");

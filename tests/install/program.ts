@@ -1,8 +1,8 @@
 // Runs a program with nothing but what it is given, and ends all of what it started.
 
-import { type ChildProcess, spawn } from "node:child_process";
+import { spawn } from "node:child_process";
 import assert from "node:assert/strict";
-import process from "node:process";
+import { killGroup } from "../../tools/process.ts";
 import { windows } from "../../tools/toolchain.mjs";
 
 /** How a program ended, and what it said. */
@@ -52,16 +52,6 @@ export async function runProgram(
   });
   clearTimeout(watchdog);
   return { code, signal, ...said };
-}
-
-function killGroup(child: ChildProcess): void {
-  if (child.pid === undefined) return;
-  try {
-    if (windows) child.kill("SIGKILL");
-    else process.kill(-child.pid, "SIGKILL");
-  } catch {
-    // nothing of the group is left
-  }
 }
 
 /** What it printed, if all went well. */
