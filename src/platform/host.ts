@@ -5,6 +5,7 @@
  */
 
 import type { EmbeddedLibrary } from "./embedded.ts";
+import { PermissionError } from "../errors.ts";
 
 /** A function of a native library: all of ours take numbers and buffers and return 32 bits. */
 export type NativeFunction = (...args: unknown[]) => number;
@@ -68,4 +69,31 @@ export function fileFacts(
     isForeign: known && owner.uid !== user,
     isShared: known && ((owner.mode ?? 0) & 0o022) !== 0,
   };
+}
+
+/**
+ * Opens a library on a host.
+ *
+ * @throws {PermissionError} The runtime doesn't allow native code.
+ */
+export function openNative(
+  host: Host,
+  path: string,
+  symbols: Readonly<Record<string, string>>,
+): Record<string, NativeFunction> {
+  try {
+    return host.open(path, symbols);
+  } catch (cause) {
+    if (!isRefused(cause)) throw cause;
+    throw new PermissionError(
+      `the runtime refuses to load native code (${cause.message}): run with --allow-ffi`,
+      { cause },
+    );
+  }
+}
+
+function isRefused(error: unknown): error is Error {
+  return error instanceof Error && /NotCapable|PermissionDenied|ERR_ACCESS_DENIED/.test(
+    `${error.name} ${(error as { code?: unknown }).code}`,
+  );
 }

@@ -9,6 +9,7 @@ import { cacheFolders, keepInCache, unpack } from "./cache.ts";
 import type { EmbeddedLibrary, Target } from "./embedded.ts";
 import { targetName, targetNames, targetOf } from "./embedded.ts";
 import type { Host } from "./host.ts";
+import { openNative } from "./host.ts";
 import { createMemoryFile, usesMusl } from "./linux.ts";
 import { LibraryError, PermissionError } from "../errors.ts";
 
@@ -138,23 +139,8 @@ async function openFromMemory(
   }
 }
 
-/** @throws {PermissionError} The runtime doesn't allow native code. */
 function open(host: Host, path: string): Shim {
-  try {
-    return host.open(path, SYMBOLS) as unknown as Shim;
-  } catch (cause) {
-    if (!isRefused(cause)) throw cause;
-    throw new PermissionError(
-      `the runtime refuses to load native code (${reasonOf(cause)}): run with --allow-ffi`,
-      { cause },
-    );
-  }
-}
-
-function isRefused(error: unknown): boolean {
-  return error instanceof Error && /NotCapable|PermissionDenied|ERR_ACCESS_DENIED/.test(
-    `${error.name} ${(error as { code?: unknown }).code}`,
-  );
+  return openNative(host, path, SYMBOLS) as unknown as Shim;
 }
 
 function reasonOf(error: unknown): string {

@@ -5,6 +5,8 @@
  * @module
  */
 import type { Host } from "./host.ts";
+import { openNative } from "./host.ts";
+import { PermissionError } from "../errors.ts";
 
 /** The C library of this process. musl answers to the name of glibc's too. */
 const LIBC = "libc.so.6";
@@ -13,9 +15,10 @@ const MFD_CLOEXEC = 1;
 /** Whether this process has musl and not glibc; each needs a build of the shim of its own. */
 export function usesMusl(host: Host): boolean {
   try {
-    host.open(LIBC, { gnu_get_libc_version: "" });
+    openNative(host, LIBC, { gnu_get_libc_version: "" });
     return false;
-  } catch {
+  } catch (error) {
+    if (error instanceof PermissionError) throw error;
     return true;
   }
 }
@@ -31,7 +34,7 @@ export interface MemoryFile {
  * write to: a read-only system, no home, or a program that may use native code and no files.
  */
 export function createMemoryFile(host: Host, sha256: string, bytes: Uint8Array): MemoryFile {
-  const libc = host.open(LIBC, { memfd_create: "pu", write: "ipl", close: "i" }) as {
+  const libc = openNative(host, LIBC, { memfd_create: "pu", write: "ipl", close: "i" }) as {
     memfd_create(name: Uint8Array, flags: number): number;
     write(descriptor: number, bytes: Uint8Array, length: bigint): number;
     close(descriptor: number): number;
