@@ -9,7 +9,7 @@
  * @module
  */
 import type { EmbeddedLibrary } from "./embedded.ts";
-import type { Host } from "./host.ts";
+import type { Files, Host } from "./host.ts";
 
 /** The folders to try, the best one first. */
 export function cacheFolders(host: Host): string[] {
@@ -68,15 +68,30 @@ export async function keepInCache(
   return path;
 }
 
-function prepare({ files }: Host, folder: string): void {
-  if (files.inspect(folder) === undefined) files.makeDirectory(folder);
+function prepare(host: Host, folder: string): void {
+  const { files } = host;
+  if (files.inspect(folder) === undefined) {
+    // `.cache` may be missing in a new home, but a home that isn't there is meant not to be.
+    const above = folder.slice(0, Math.max(0, folder.lastIndexOf(separatorOf(host))));
+    if (above !== "" && files.inspect(above) === undefined) make(files, above);
+    make(files, folder);
+  }
   const facts = files.inspect(folder);
   if (!facts?.isDirectory) throw new Error("it is a link or no directory");
   if (facts.isForeign) throw new Error("it belongs to another user");
   if (facts.isShared) throw new Error("other users can write there");
 }
 
+function make(files: Files, folder: string): void {
+  try {
+    files.makeDirectory(folder);
+  } catch (error) {
+    if (files.inspect(folder) === undefined) throw error; // else another process was faster
+  }
+}
+
 async function isIntact(host: Host, path: string, library: EmbeddedLibrary): Promise<boolean> {
+  if (!host.files.inspect(path)?.isFile) return false; // a pipe would keep us waiting
   const bytes = host.files.read(path);
   return bytes !== undefined && await host.matches(bytes, library);
 }

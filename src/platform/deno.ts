@@ -43,9 +43,9 @@ const files: Files = {
   },
   inspect(path) {
     const stat = unlessMissing(() => Deno.lstatSync(path));
-    return stat && fileFacts(stat.isDirectory, stat, Deno.uid());
+    return stat && fileFacts(stat, stat, Deno.uid());
   },
-  makeDirectory: (path) => Deno.mkdirSync(path, { recursive: true, mode: 0o700 }),
+  makeDirectory: (path) => Deno.mkdirSync(path, { mode: 0o700 }),
   read: (path) => unlessMissing(() => Deno.readFileSync(path)),
   write: (path, bytes) => Deno.writeFileSync(path, bytes, { createNew: true, mode: 0o600 }),
   rename: (from, to) => Deno.renameSync(from, to),

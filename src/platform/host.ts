@@ -38,7 +38,7 @@ export interface Files {
   allowed(folder: string): boolean;
   /** What there is under a name, without following a link; undefined if nothing is. */
   inspect(path: string): FileFacts | undefined;
-  /** Makes a directory that only its owner can use, and the directories above it. */
+  /** Makes a directory that only its owner can use; the one above it must be there. */
   makeDirectory(path: string): void;
   /** The contents of a file, undefined if there is none. */
   read(path: string): Uint8Array<ArrayBuffer> | undefined;
@@ -48,9 +48,10 @@ export interface Files {
   remove(path: string): void;
 }
 
-/** What we want to know about a directory. Windows has no owners and modes in this sense. */
+/** What we want to know about a file or directory. Windows has no owners and modes in this sense. */
 export interface FileFacts {
   readonly isDirectory: boolean;
+  readonly isFile: boolean;
   /** Belongs to another user. */
   readonly isForeign: boolean;
   /** Group or others can write it. */
@@ -59,13 +60,13 @@ export interface FileFacts {
 
 /** The facts as both of the runtimes' `lstat` give them. */
 export function fileFacts(
-  isDirectory: boolean,
+  kind: { isDirectory: boolean; isFile: boolean },
   owner: { uid: number | null; mode: number | null },
   user: number | null | undefined,
 ): FileFacts {
   const known = user !== null && user !== undefined;
   return {
-    isDirectory,
+    ...kind,
     isForeign: known && owner.uid !== user,
     isShared: known && ((owner.mode ?? 0) & 0o022) !== 0,
   };

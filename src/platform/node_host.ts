@@ -36,9 +36,11 @@ function nodeFiles(): Files {
     allowed: () => true,
     inspect(path) {
       const stat = fs().lstatSync(path, { throwIfNoEntry: false });
-      return stat && fileFacts(stat.isDirectory(), stat, process.geteuid?.());
+      if (stat === undefined) return undefined;
+      const kind = { isDirectory: stat.isDirectory(), isFile: stat.isFile() };
+      return fileFacts(kind, stat, process.geteuid?.());
     },
-    makeDirectory: (path) => void fs().mkdirSync(path, { recursive: true, mode: 0o700 }),
+    makeDirectory: (path) => void fs().mkdirSync(path, { mode: 0o700 }),
     read: (path) => fs().existsSync(path) ? fs().readFileSync(path) : undefined,
     write: (path, bytes) => fs().writeFileSync(path, bytes, { flag: "wx", mode: 0o600 }),
     rename: (from, to) => fs().renameSync(from, to),

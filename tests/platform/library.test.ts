@@ -1,6 +1,7 @@
 // Which native library is taken, how it gets into the cache, and what is said when it can't.
 
 import assert from "node:assert/strict";
+import { execFileSync } from "node:child_process";
 import { createHash } from "node:crypto";
 import fs from "node:fs";
 import path from "node:path";
@@ -35,6 +36,8 @@ function hostOf(variables: Record<string, string> = {}, more: Partial<Host> = {}
 }
 
 const withAbi = (abi: number) => (): Record<string, NativeFunction> => ({ cw_abi: () => abi });
+
+const noModes = process.platform === "win32" && "Windows has no modes";
 
 test("a target for every system and processor, whatever the runtime calls them", () => {
   const names = new Set<string>();
@@ -118,7 +121,7 @@ test("the user's cache, per system", () => {
 
 test("kept once, found again, under its hash, for its owner alone", async () => {
   using scratch = new Scratch();
-  const folder = scratch.at("deep/er/causeway");
+  const folder = scratch.at("deeper/causeway");
   const keep = () => keepInCache(hostOf(), folder, "libcauseway.dylib", library);
   const kept = await keep();
   assert.equal(kept, `${folder}/libcauseway-${library.sha256.slice(0, 32)}.dylib`);
@@ -155,6 +158,33 @@ test("a damaged library in the cache is replaced", async () => {
   assert.deepEqual(fs.readdirSync(scratch.at("c")), [path.basename(kept)]);
 });
 
+test(
+  "what is no file in the library's place is replaced, or an error",
+  { skip: noModes },
+  async () => {
+    using scratch = new Scratch();
+    const keep = () => keepInCache(hostOf(), scratch.at("c"), "libcauseway.so", library);
+    const kept = await keep();
+    fs.rmSync(kept);
+    execFileSync("mkfifo", [kept]);
+    await keep();
+    assert.equal(fs.readFileSync(kept, "utf8"), "a library");
+    fs.rmSync(kept);
+    fs.mkdirSync(kept);
+    await assert.rejects(keep(), /EISDIR|ENOTEMPTY|EEXIST/);
+    assert.deepEqual(fs.readdirSync(scratch.at("c")), [path.basename(kept)]);
+  },
+);
+
+test("a home that isn't there isn't made", async () => {
+  using scratch = new Scratch();
+  const keep = (folder: string) => keepInCache(hostOf(), folder, "libcauseway.so", library);
+  await assert.rejects(keep(scratch.at("home/.cache/causeway")), /ENOENT/);
+  assert.deepEqual(fs.readdirSync(scratch.path), []);
+  fs.mkdirSync(scratch.at("home"));
+  await keep(scratch.at("home/.cache/causeway"));
+});
+
 test("many at once put the same file there", async () => {
   using scratch = new Scratch();
   const all = await Promise.all(
@@ -188,8 +218,6 @@ test("a write that fails leaves nothing and is told", async () => {
   await assert.rejects(keepInCache(host, scratch.at("c"), "libcauseway.so", library), /ENOSPC/);
   assert.deepEqual(fs.readdirSync(scratch.at("c")), []);
 });
-
-const noModes = process.platform === "win32" && "Windows has no modes";
 
 test("a cache that isn't ours alone is not used", { skip: noModes }, async () => {
   using scratch = new Scratch();
