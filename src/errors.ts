@@ -81,13 +81,17 @@ export class BackpressureError extends CausewayError {
 
 /** Both sides asked for a capacity, and not for the same. */
 export class CapacityMismatchError extends CausewayError {
+  /** The capacity that it has. */
+  readonly actual: number;
+
   /** Made by the library only. */
   constructor(name: string, asked: number, actual: number) {
     super(
       "CAPACITY_MISMATCH",
-      `"${name}" was opened with capacity ${actual}, but ${asked} was asked for: ` +
-        "use the same capacity on both sides, or leave it out on one",
+      `"${name}" has capacity ${actual}, as who opened it first asked for or got by default, but ` +
+        `${asked} was asked for: name the same capacity on each side that may be first, or on none`,
     );
+    this.actual = actual;
   }
 }
 

@@ -11,7 +11,7 @@ import { checkCapacity, codecId } from "../connection/handshake.ts";
 import { Link } from "../connection/link.ts";
 import { checkTimeout, errorSink, limitsOf, OPEN_OPTIONS } from "../connection/options.ts";
 import type { OpenOptions, OptionsOf } from "../connection/options.ts";
-import { ClosedError, PeerGoneError } from "../errors.ts";
+import { CapacityMismatchError, ClosedError, PeerGoneError } from "../errors.ts";
 import type { GoneReason } from "../errors.ts";
 import type { Segment } from "../memory/segment.ts";
 import { checkName, encodeName } from "../memory/names.ts";
@@ -27,7 +27,7 @@ export interface ClientOptions extends OpenOptions {
   signal?: AbortSignal;
   /** Connect again when the server is gone. Default true. */
   reconnect?: boolean;
-  /** Data bytes of each direction's ring: a power of two. Default 64 KiB. */
+  /** Data bytes of each direction's ring: a power of two. Default 64 KiB, or what the server wants. */
   capacity?: number;
   /** The server let us in; also after each reconnection. */
   onConnect?: () => void;
@@ -66,6 +66,10 @@ export class ClientCore {
   readonly #factory: ClientHandlerFactory;
   readonly #dialer: Dialer;
   readonly #closer: () => void;
+  /** Bytes of the rings that we offer. */
+  #capacity: number;
+  /** The capacity is only our default: what the server wants is fine, too. */
+  #mayAdopt: boolean;
 
   private constructor(
     name: string,
@@ -87,8 +91,9 @@ export class ClientCore {
       sendQueueBytes: this.#limits.sendQueueBytes,
       maxMessageBytes: this.#limits.maxMessageBytes,
     });
-    const capacity = checkCapacity(options.capacity ?? DEFAULT_CAPACITY);
-    this.#dialer = new Dialer(realm, encoded, { name, capacity, codec: codecId(codec) }, {
+    this.#capacity = checkCapacity(options.capacity ?? DEFAULT_CAPACITY);
+    this.#mayAdopt = options.capacity === undefined;
+    this.#dialer = new Dialer(realm, encoded, { name, codec: codecId(codec) }, {
       onConnected: (segment, index, peer) => this.#onConnected(segment, index, peer),
       onRefused: (error) => this.#onRefused(error),
     });
@@ -121,7 +126,7 @@ export class ClientCore {
   }
 
   #dial(): void {
-    this.link.invited(this.#dialer.dial());
+    this.link.invited(this.#dialer.dial(this.#capacity));
   }
 
   #onConnected(segment: Segment, index: number, peer: Peer): void {
@@ -138,14 +143,27 @@ export class ClientCore {
       this.#limits,
     );
     onOpen(connection);
+    this.#mayAdopt = this.#options.capacity === undefined; // the next server's, once more
     this.link.connected(connection);
     this.#safely(() => this.#options.onConnect?.());
   }
 
   #onRefused(error: Error): void {
     // The server died at the door: another one may come.
-    if (error instanceof PeerGoneError) this.#redial();
+    if (error instanceof PeerGoneError || this.#adopt(error)) this.#redial();
     else this.closeNow(error);
+  }
+
+  /** Takes over the capacity that the server wants. False if it isn't that, or was done already. */
+  #adopt(error: Error): boolean {
+    if (!(error instanceof CapacityMismatchError) || !this.#mayAdopt) return false;
+    this.#mayAdopt = false;
+    try {
+      this.#capacity = checkCapacity(error.actual);
+    } catch {
+      return false; // the server says what no server can want
+    }
+    return true;
   }
 
   #onGone(reason: GoneReason, cause: unknown): void {

@@ -25,25 +25,31 @@ export interface DialerEvents {
 export class Dialer {
   readonly #realm: Realm;
   readonly #encoded: string;
-  readonly #offer: Offer;
+  readonly #terms: Omit<Offer, "capacity">;
   readonly #events: DialerEvents;
   #invitation: Invitation | undefined;
 
-  constructor(realm: Realm, encoded: string, offer: Offer, events: DialerEvents) {
+  constructor(
+    realm: Realm,
+    encoded: string,
+    terms: Omit<Offer, "capacity">,
+    events: DialerEvents,
+  ) {
     this.#realm = realm;
     this.#encoded = encoded;
-    this.#offer = offer;
+    this.#terms = terms;
     this.#events = events;
   }
 
-  /** Asks to be let in, and returns the source index to wait at. */
-  dial(): number {
+  /** Asks to be let in with rings of that size, and returns the source index to wait at. */
+  dial(capacity: number): number {
+    const offer = { ...this.#terms, capacity };
     const folder = [CLIENTS, this.#encoded];
     this.#invitation = Invitation.publish(
       this.#realm,
       folder,
-      this.#offer,
-      (invitation) => this.#onAnswer(invitation),
+      offer,
+      (invitation) => this.#onAnswer(invitation, offer),
     );
     const { index } = this.#invitation;
     this.#knock();
@@ -71,10 +77,10 @@ export class Dialer {
     }
   }
 
-  #onAnswer(invitation: Invitation): void {
+  #onAnswer(invitation: Invitation, offer: Offer): void {
     this.#invitation = undefined;
-    const { name } = this.#offer;
-    const refusal = invitation.refusal(name, this.#offer);
+    const { name } = offer;
+    const refusal = invitation.refusal(name, offer);
     if (refusal !== undefined) {
       invitation.withdraw();
       this.#events.onRefused(refusal);

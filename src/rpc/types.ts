@@ -4,6 +4,9 @@
  * @module
  */
 
+// deno-lint-ignore no-explicit-any
+type Untyped = any;
+
 /**
  * What a call gives: a promise of the result. If that is a stream, `for await` goes
  * through the call itself too, without `await` before it.
@@ -30,22 +33,24 @@ export type RemoteResult<Result> = 0 extends 1 & Result ? Promise<Result>
  * }
  * type Client = Remote<Api>; // { text: { upper(s: string): Promise<string> } }
  * ```
+ *
+ * Of `any` it is `any`: a server without types can be called, too.
  */
-export type Remote<Api> = {
+export type Remote<Api> = 0 extends 1 & Api ? Untyped : {
   readonly [Key in keyof Api as Api[Key] extends object ? Key : never]: Api[Key] extends
     (...args: infer Args) => infer Result ? (...args: Args) => RemoteResult<Awaited<Result>>
     : Remote<Api[Key]>;
 };
 
 /** The same, blocking: each method returns what the server's promise would give. */
-export type RemoteSync<Api> = {
+export type RemoteSync<Api> = 0 extends 1 & Api ? Untyped : {
   readonly [Key in keyof Api as Api[Key] extends object ? Key : never]: Api[Key] extends
     (...args: infer Args) => infer Result ? (...args: Args) => Awaited<Result>
     : RemoteSync<Api[Key]>;
 };
 
 /** The same without an answer: true if the call is in the ring, false if it waits for room. */
-export type RemoteOneway<Api> = {
+export type RemoteOneway<Api> = 0 extends 1 & Api ? Untyped : {
   readonly [Key in keyof Api as Api[Key] extends object ? Key : never]: Api[Key] extends
     (...args: infer Args) => unknown ? (...args: Args) => boolean
     : RemoteOneway<Api[Key]>;

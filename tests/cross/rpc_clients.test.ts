@@ -184,6 +184,18 @@ crossTest("another ring capacity is refused where the server has one", async (t)
   assert.equal(await client.remote.add(1, 2), 3);
 });
 
+crossTest("a client that names no ring capacity takes the server's", async (t) => {
+  await serveApi(t, { capacity: 8192 });
+  await using client = await connect<Api>(t.name);
+  assert.equal(await client.remote.add(1, 2), 3);
+  // Another server may want another one.
+  await t.peer.reset();
+  await until(() => !client.isConnected);
+  await serveApi(t, { capacity: 16384 });
+  await until(() => client.isConnected);
+  assert.equal(await client.remote.add(3, 4), 7);
+});
+
 crossTest("one server has the name", async (t) => {
   await serveApi(t);
   await assert.rejects(serve(t.name, {}), NameTakenError);

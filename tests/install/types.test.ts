@@ -33,6 +33,9 @@ const upper: string = client.sync.text.upper("a");
 client.oneway.watch((name: string) => void name.length);
 for await (const number of await client.remote.count(3)) number satisfies number;
 const remote: Remote<typeof api> = client.remote;
+// deno-lint-ignore no-explicit-any
+await using untyped = await connect<any>("math");
+const anything: number = (await untyped.remote.whatever.is.there(1)) + untyped.sync.whatever();
 // @ts-expect-error a number is wanted
 await client.remote.add("1", 2);
 // @ts-expect-error there is no such method
@@ -60,7 +63,7 @@ for await (const { price } of subscriber) price satisfies number;
 const error: CausewayError = new TimeoutError("the call", 100);
 error.code satisfies string;
 
-export { publisher, remote, server, sum, upper };
+export { anything, publisher, remote, server, sum, upper };
 export { currentCall, RpcServer, SharedArray };
 export type { Channel };
 `;
