@@ -100,7 +100,10 @@ test("source maps lead from each function to the line where it is declared", () 
   files.get("mod.js")!.split("\n").forEach((line, index) => {
     const name = /^(?:async )?function\*? (\w+)\(/.exec(line)?.[1];
     if (name === undefined) return;
-    const entry = map.findEntry(index, 0) as { originalSource: string; originalLine: number };
+    const entry = map.findEntry(index, line.indexOf(name)) as {
+      originalSource: string;
+      originalLine: number;
+    };
     const source = fs.readFileSync(path.join(root, entry.originalSource), "utf8").split("\n");
     // The bundler numbers names that several files have.
     const expected = new RegExp(`function\\*? (${name}|${name.replace(/\d$/, "")})\\b`);
