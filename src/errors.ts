@@ -88,8 +88,8 @@ export class CapacityMismatchError extends CausewayError {
   constructor(name: string, asked: number, actual: number) {
     super(
       "CAPACITY_MISMATCH",
-      `"${name}" has capacity ${actual}, as who opened it first asked for or got by default, but ` +
-        `${asked} was asked for: name the same capacity on each side that may be first, or on none`,
+      `"${name}" has capacity ${actual}, but ${asked} was asked for: who opens it first decides, ` +
+        "or its default does, so name the same on each side that may be first, or on none",
     );
     this.actual = actual;
   }
