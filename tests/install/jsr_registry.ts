@@ -1,5 +1,5 @@
 // A JSR registry on this machine: takes what `deno publish` uploads and serves exactly that, in the
-// way that jsr.io does: a list of versions, a manifest with checksums, and files that never change.
+// way that the public one does: a list of versions, a manifest with checksums, and files that never change.
 
 import { createHash } from "node:crypto";
 import { gunzipSync } from "node:zlib";
@@ -66,7 +66,7 @@ export class JsrRegistry extends HttpService {
     return new Response(new Uint8Array(content), { headers: { ...LASTING, "content-type": type } });
   }
 
-  /** What `deno publish --token` asks of jsr.io's own interface. */
+  /** What `deno publish --token` asks of the registry. */
   #manage({ method, headers, body }: Asked, path: string, query: URLSearchParams): Response {
     const [, scope, name, version] =
       /^scopes\/([^/]+)\/packages\/([^/]+)(?:\/versions\/([^/]+))?$/.exec(path) ?? [];
@@ -101,7 +101,7 @@ function versionList(name: string, versions: ReadonlyMap<string, Release>): Resp
   return Response.json(list, { headers: { "cache-control": "no-cache" } });
 }
 
-/** Without the graph of modules that jsr.io adds: Deno reads the modules instead. */
+/** Without the graph of modules that the public one adds: Deno reads the modules instead. */
 function manifest({ exports, files }: Release): Response {
   const entries = [...files].map(([file, content]) => [`/${file}`, {
     size: content.length,
