@@ -9,7 +9,7 @@
  * @module
  */
 import type { EmbeddedLibrary } from "./embedded.ts";
-import type { Files, Host } from "./host.ts";
+import type { FileFacts, Files, Host } from "./host.ts";
 
 /** The folders to try, the best one first. */
 export function cacheFolders(host: Host): string[] {
@@ -70,16 +70,19 @@ export async function keepInCache(
 
 function prepare(host: Host, folder: string): void {
   const { files } = host;
-  if (files.inspect(folder) === undefined) {
-    // `.cache` may be missing in a new home, but a home that isn't there is meant not to be.
-    const above = folder.slice(0, Math.max(0, folder.lastIndexOf(separatorOf(host))));
-    if (above !== "" && files.inspect(above) === undefined) make(files, above);
-    make(files, folder);
-  }
-  const facts = files.inspect(folder);
+  const facts = files.inspect(folder) ?? makeFolder(host, folder);
   if (!facts?.isDirectory) throw new Error("it is a link or no directory");
   if (facts.isForeign) throw new Error("it belongs to another user");
   if (facts.isShared) throw new Error("other users can write there");
+}
+
+function makeFolder(host: Host, folder: string): FileFacts | undefined {
+  const { files } = host;
+  // `.cache` may be missing in a new home, but a home that isn't there is meant not to be.
+  const above = folder.slice(0, Math.max(0, folder.lastIndexOf(separatorOf(host))));
+  if (above !== "" && files.inspect(above) === undefined) make(files, above);
+  make(files, folder);
+  return files.inspect(folder);
 }
 
 function make(files: Files, folder: string): void {
