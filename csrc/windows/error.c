@@ -46,14 +46,18 @@ int32_t cw_code_of(DWORD number) {
   }
 }
 
+/* Is it being removed? The system only says that access is denied. */
+static bool is_going(DWORD number) {
+  return number == ERROR_ACCESS_DENIED && RtlGetLastNtStatus() == DELETE_PENDING;
+}
+
 bool cw_is_going(void) {
-  return GetLastError() == ERROR_ACCESS_DENIED && RtlGetLastNtStatus() == DELETE_PENDING;
+  return is_going(GetLastError());
 }
 
 int32_t cw_fail_windows(DWORD number) {
-  /* What is being removed is gone for us; the system says that access is denied. */
-  bool gone = number == ERROR_ACCESS_DENIED && RtlGetLastNtStatus() == DELETE_PENDING;
-  return cw_fail(gone ? CW_ENOTFOUND : cw_code_of(number), (int32_t)number);
+  /* What is being removed is gone for us. */
+  return cw_fail(is_going(number) ? CW_ENOTFOUND : cw_code_of(number), (int32_t)number);
 }
 
 int32_t cw_error_text(int32_t number, char *out, uint32_t capacity) {
