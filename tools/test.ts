@@ -185,7 +185,13 @@ function printResult({ job, cases, problems, ended }: Result): void {
   console.log(`${line} ${ended.seconds.toFixed(1).padStart(6)} s  ${counts.join(", ")}`);
   if (ok) return;
   for (const problem of problems) console.log(`     ${problem}`);
-  console.log(ended.output.trimEnd().replace(/^/gm, "     | "));
+  console.log(withoutPasses(ended.output).trimEnd().replace(/^/gm, "     | "));
+}
+
+/** What a runner printed without the lines on what went well, between which a failure is lost. */
+function withoutPasses(output: string): string {
+  const passed = /^\s*(✔|✓|\(pass\)|ℹ)|\.\.\. ok( \(\S+\))?$/;
+  return output.split("\n").filter((line) => !passed.test(line)).join("\n");
 }
 
 function summarise(results: Result[], missing: string[]): number {
