@@ -25,6 +25,9 @@ static inline cw_word *cw_word_at(void *base, uint32_t offset) {
 /* Remembers the system's error number for this thread and returns `code`. */
 int32_t cw_fail(int32_t code, int32_t number);
 
+/* The same, for a process that has no memory left. */
+int32_t cw_fail_memory(void);
+
 /* One more user of a semaphore, who calls cw_semaphore_close. */
 void cw_semaphore_share(cw_semaphore *semaphore);
 

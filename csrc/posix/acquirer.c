@@ -1,181 +1,57 @@
-/*
- * The acquirer: a thread that waits for a semaphore on behalf of an event loop.
- *
- * Guaranteed: what it takes is told or posted back; after cw_acquirer_close
- * nothing touches the node's memory. A thread that waits for a system's
- * semaphore can't be ended from outside without losing a wake-up, so it waits
- * in turns, and who closes doesn't wait for it: the last user frees.
- *
- * Not guaranteed: that a count taken by a process that dies is given back. That
- * is how the system's semaphores are.
- */
+/* What the acquirers need: see common/acquirer.h. */
 #include "posix.h"
 
-#include "../common/bell.h"
+#include "../common/acquirer.h"
 
-#include <errno.h>
 #include <pthread.h>
 #include <signal.h>
-#include <stdlib.h>
 
-struct cw_acquirer {
-  cw_word taken; /* read by the owner; written under `lock`, as is all the rest */
-  uint32_t wanted;
-  uint32_t bell, block, bits[6];
-  void *base;
-  cw_semaphore *semaphore;
-  cw_acquirer *next; /* in the list of its owner's thread */
-  bool running, closed;
-  pthread_mutex_t lock;
-};
-
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static pthread_once_t once = PTHREAD_ONCE_INIT;
-static pthread_key_t owner_key;
-static int owner_key_error;
+static pthread_key_t own_key;
+static int own_key_error;
 
-static void lock(cw_acquirer *acquirer) {
-  pthread_mutex_lock(&acquirer->lock);
+void cw_acquirers_lock(void) {
+  pthread_mutex_lock(&lock);
 }
 
-static void unlock(cw_acquirer *acquirer) {
-  pthread_mutex_unlock(&acquirer->lock);
+void cw_acquirers_unlock(void) {
+  pthread_mutex_unlock(&lock);
 }
 
-static void destroy(cw_acquirer *acquirer) {
-  cw_semaphore_close(acquirer->semaphore);
-  pthread_mutex_destroy(&acquirer->lock);
-  free(acquirer);
-}
-
-static bool is_wanted(const cw_acquirer *acquirer) {
-  return !acquirer->closed && (int32_t)(acquirer->wanted - acquirer->taken) > 0;
-}
-
-static void tell(cw_acquirer *acquirer) {
-  atomic_fetch_add(&acquirer->taken, 1);
-  for (int i = 0; i < 6; i += 2) {
-    atomic_fetch_or(cw_word_at(acquirer->base, acquirer->bits[i]), acquirer->bits[i + 1]);
-  }
-  cw_bell_ring(acquirer->base, acquirer->bell, acquirer->block);
-}
-
-/* Waits for one turn. Called and returns with the lock held. */
-static void take(cw_acquirer *acquirer) {
-  unlock(acquirer);
-  int32_t status = cw_semaphore_wait(acquirer->semaphore, CW_ACQUIRER_TURN_US);
-  /* Something is wrong with it: don't burn a core. */
-  if (status < 0 && status != CW_ETIMEOUT) cw_sleep(CW_ACQUIRER_TURN_US);
-  lock(acquirer);
-  if (status < 0) return;
-  if (is_wanted(acquirer)) tell(acquirer);
-  else cw_semaphore_post(acquirer->semaphore);
-}
-
-static void *attend(void *argument) {
-  cw_acquirer *acquirer = argument;
+static void *attend(void *acquirer) {
   cw_thread_name("causeway-acquire");
-  lock(acquirer);
-  while (is_wanted(acquirer)) take(acquirer);
-  acquirer->running = false;
-  bool closed = acquirer->closed;
-  unlock(acquirer);
-  if (closed) destroy(acquirer);
+  cw_acquirer_attend(acquirer);
   return NULL;
 }
 
-/* Called with the lock held. */
-static int32_t start(cw_acquirer *acquirer) {
+int32_t cw_acquirer_start(cw_acquirer *acquirer) {
   sigset_t all;
   sigset_t before;
   pthread_t thread;
   sigfillset(&all);
   pthread_sigmask(SIG_SETMASK, &all, &before);
-  acquirer->running = true;
   int number = pthread_create(&thread, NULL, attend, acquirer);
   pthread_sigmask(SIG_SETMASK, &before, NULL);
-  if (number == 0) {
-    pthread_detach(thread);
-    return CW_OK;
-  }
-  acquirer->running = false;
-  return cw_fail_errno(number);
+  if (number != 0) return cw_fail_errno(number);
+  pthread_detach(thread);
+  return CW_OK;
 }
 
-/* ------------------------------------------------------------------ owners */
-
-static void end(cw_acquirer *acquirer, uint32_t used) {
-  lock(acquirer);
-  acquirer->closed = true;
-  uint32_t surplus = acquirer->taken - used;
-  bool running = acquirer->running;
-  /* `used` is the owner's word: no more than was taken can be given back. */
-  if ((int32_t)surplus < 0) surplus = 0;
-  while (surplus-- > 0) cw_semaphore_post(acquirer->semaphore);
-  unlock(acquirer);
-  if (!running) destroy(acquirer);
-}
-
-/* Runs when a thread ends that has open acquirers. What was told to it may have
- * been used: nothing is given back. */
-static void owner_ended(void *value) {
-  for (cw_acquirer *acquirer = value; acquirer;) {
-    cw_acquirer *next = acquirer->next;
-    end(acquirer, acquirer->taken);
-    acquirer = next;
-  }
+static void thread_ended(void *first) {
+  cw_acquirers_abandon(first);
 }
 
 static void set_up(void) {
-  owner_key_error = pthread_key_create(&owner_key, owner_ended);
+  own_key_error = pthread_key_create(&own_key, thread_ended);
 }
 
-int32_t cw_acquirer_open(cw_semaphore *semaphore, const cw_segment *segment, uint32_t bell_offset,
-                         uint32_t block_offset, const uint32_t *bits, uint64_t *out) {
-  uint32_t offsets[] = {bell_offset, block_offset, bits[0], bits[2], bits[4]};
-  for (int i = 0; i < 5; i++) {
-    if (offsets[i] % 4 != 0 || (uint64_t)offsets[i] + 4 > segment->size) {
-      return cw_fail(CW_EARGUMENT, 0);
-    }
-  }
+cw_acquirer *cw_acquirers_own(void) {
   pthread_once(&once, set_up);
-  if (owner_key_error != 0) return cw_fail_errno(owner_key_error);
-  cw_acquirer *acquirer = calloc(1, sizeof *acquirer);
-  if (!acquirer) return cw_fail_errno(ENOMEM);
-  acquirer->base = (void *)(uintptr_t)segment->base;
-  acquirer->bell = bell_offset;
-  acquirer->block = block_offset;
-  for (int i = 0; i < 6; i++) acquirer->bits[i] = bits[i];
-  acquirer->semaphore = semaphore;
-  int number = pthread_mutex_init(&acquirer->lock, NULL);
-  acquirer->next = pthread_getspecific(owner_key);
-  if (number == 0) number = pthread_setspecific(owner_key, acquirer);
-  if (number != 0) {
-    pthread_mutex_destroy(&acquirer->lock);
-    free(acquirer);
-    return cw_fail_errno(number);
-  }
-  cw_semaphore_share(semaphore);
-  out[0] = (uint64_t)(uintptr_t)acquirer;
-  out[1] = (uint64_t)(uintptr_t)&acquirer->taken;
-  return CW_OK;
+  return own_key_error == 0 ? pthread_getspecific(own_key) : NULL;
 }
 
-int32_t cw_acquirer_want(cw_acquirer *acquirer, uint32_t total) {
-  int32_t status = CW_OK;
-  lock(acquirer);
-  acquirer->wanted = total;
-  if (!acquirer->running && is_wanted(acquirer)) status = start(acquirer);
-  unlock(acquirer);
-  return status;
-}
-
-int32_t cw_acquirer_close(cw_acquirer *acquirer, uint32_t used) {
-  cw_acquirer *first = pthread_getspecific(owner_key);
-  cw_acquirer **link = &first;
-  while (*link && *link != acquirer) link = &(*link)->next;
-  if (!*link) return cw_fail(CW_EARGUMENT, 0);
-  *link = acquirer->next;
-  pthread_setspecific(owner_key, first);
-  end(acquirer, used);
-  return CW_OK;
+int32_t cw_acquirers_set_own(cw_acquirer *first) {
+  int number = own_key_error == 0 ? pthread_setspecific(own_key, first) : own_key_error;
+  return number == 0 ? CW_OK : cw_fail_errno(number);
 }

@@ -51,6 +51,10 @@ int32_t cw_fail_errno(int number) {
   return cw_fail(cw_code_of(number), number);
 }
 
+int32_t cw_fail_memory(void) {
+  return cw_fail_errno(ENOMEM);
+}
+
 int32_t cw_error_text(int32_t number, char *out, uint32_t capacity) {
   if (!out || capacity == 0) return cw_fail(CW_EARGUMENT, 0);
   if (strerror_r(number, out, capacity) != 0) snprintf(out, capacity, "error %d", (int)number);

@@ -109,7 +109,7 @@ int32_t cw_semaphore_open(const char *name, uint32_t flags, uint32_t initial, ui
   cw_semaphore *semaphore = malloc(sizeof *semaphore);
   if (!semaphore) {
     sem_close(sem);
-    return cw_fail_errno(ENOMEM);
+    return cw_fail_memory();
   }
   *semaphore = (cw_semaphore){.sem = sem, .users = 1};
   out[0] = (uint64_t)(uintptr_t)semaphore;

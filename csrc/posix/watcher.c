@@ -248,7 +248,7 @@ int32_t cw_watcher_start(const cw_segment *segment, uint32_t bell_offset, uint32
     return cw_fail(CW_EARGUMENT, 0);
   }
   cw_watcher *watcher = calloc(1, sizeof *watcher);
-  if (!watcher) return cw_fail_errno(ENOMEM);
+  if (!watcher) return cw_fail_memory();
   watcher->bell = (cw_bell){
     .base = (void *)(uintptr_t)segment->base,
     .bell = bell_offset,

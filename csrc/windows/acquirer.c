@@ -1,173 +1,51 @@
-/*
- * The acquirer: a thread that waits for a semaphore on behalf of an event loop.
- *
- * Guaranteed: what it takes is told or posted back; after cw_acquirer_close
- * nothing touches the node's memory. A thread that waits for a system's
- * semaphore can't be ended from outside without losing a wake-up, so it waits
- * in turns, and who closes doesn't wait for it: the last user frees.
- *
- * Not guaranteed: that a count taken by a process that dies is given back. That
- * is how the system's semaphores are.
- */
+/* What the acquirers need: see common/acquirer.h. */
 #include "shared.h"
 
-#include "../common/bell.h"
+#include "../common/acquirer.h"
 
-#include <stdlib.h>
-
-struct cw_acquirer {
-  cw_word taken; /* read by the owner; written under `lock`, as is all the rest */
-  uint32_t wanted;
-  uint32_t bell, block, bits[6];
-  void *base;
-  cw_semaphore *semaphore;
-  cw_acquirer *next; /* in the list of its owner's thread */
-  bool running, closed;
-  SRWLOCK lock;
-};
-
+static SRWLOCK lock = SRWLOCK_INIT;
 static INIT_ONCE once = INIT_ONCE_STATIC_INIT;
-static DWORD owner_slot = FLS_OUT_OF_INDEXES;
+static DWORD own_slot = FLS_OUT_OF_INDEXES;
 
-static void lock(cw_acquirer *acquirer) {
-  AcquireSRWLockExclusive(&acquirer->lock);
+void cw_acquirers_lock(void) {
+  AcquireSRWLockExclusive(&lock);
 }
 
-static void unlock(cw_acquirer *acquirer) {
-  ReleaseSRWLockExclusive(&acquirer->lock);
+void cw_acquirers_unlock(void) {
+  ReleaseSRWLockExclusive(&lock);
 }
 
-static void destroy(cw_acquirer *acquirer) {
-  cw_semaphore_close(acquirer->semaphore);
-  free(acquirer);
-}
-
-static bool is_wanted(const cw_acquirer *acquirer) {
-  return !acquirer->closed && (int32_t)(acquirer->wanted - acquirer->taken) > 0;
-}
-
-static void tell(cw_acquirer *acquirer) {
-  atomic_fetch_add(&acquirer->taken, 1);
-  for (int i = 0; i < 6; i += 2) {
-    atomic_fetch_or(cw_word_at(acquirer->base, acquirer->bits[i]), acquirer->bits[i + 1]);
-  }
-  cw_bell_ring(acquirer->base, acquirer->bell, acquirer->block);
-}
-
-/* Waits for one turn. Called and returns with the lock held. */
-static void take(cw_acquirer *acquirer) {
-  unlock(acquirer);
-  int32_t status = cw_semaphore_wait(acquirer->semaphore, CW_ACQUIRER_TURN_US);
-  /* Something is wrong with it: don't burn a core. */
-  if (status < 0 && status != CW_ETIMEOUT) cw_sleep(CW_ACQUIRER_TURN_US);
-  lock(acquirer);
-  if (status < 0) return;
-  if (is_wanted(acquirer)) tell(acquirer);
-  else cw_semaphore_post(acquirer->semaphore);
-}
-
-static DWORD WINAPI attend(LPVOID argument) {
-  cw_acquirer *acquirer = argument;
-  lock(acquirer);
-  while (is_wanted(acquirer)) take(acquirer);
-  acquirer->running = false;
-  bool closed = acquirer->closed;
-  unlock(acquirer);
-  if (closed) destroy(acquirer);
+static DWORD WINAPI attend(LPVOID acquirer) {
+  cw_acquirer_attend(acquirer);
   return 0;
 }
 
-/* Called with the lock held. */
-static int32_t start(cw_acquirer *acquirer) {
-  acquirer->running = true;
+int32_t cw_acquirer_start(cw_acquirer *acquirer) {
   HANDLE thread = CreateThread(NULL, 0, attend, acquirer, 0, NULL);
-  if (thread) {
-    CloseHandle(thread);
-    return CW_OK;
-  }
-  acquirer->running = false;
-  return cw_fail_windows(GetLastError());
+  if (!thread) return cw_fail_windows(GetLastError());
+  CloseHandle(thread);
+  return CW_OK;
 }
 
-/* ------------------------------------------------------------------ owners */
-
-static void end(cw_acquirer *acquirer, uint32_t used) {
-  lock(acquirer);
-  acquirer->closed = true;
-  uint32_t surplus = acquirer->taken - used;
-  bool running = acquirer->running;
-  /* `used` is the owner's word: no more than was taken can be given back. */
-  if ((int32_t)surplus < 0) surplus = 0;
-  while (surplus-- > 0) cw_semaphore_post(acquirer->semaphore);
-  unlock(acquirer);
-  if (!running) destroy(acquirer);
-}
-
-/* Runs when a thread ends that has open acquirers. What was told to it may have
- * been used: nothing is given back. */
-static void WINAPI owner_ended(PVOID value) {
-  if (cw_process_ends()) return;
-  for (cw_acquirer *acquirer = value; acquirer;) {
-    cw_acquirer *next = acquirer->next;
-    end(acquirer, acquirer->taken);
-    acquirer = next;
-  }
+static void WINAPI thread_ended(PVOID first) {
+  if (!cw_process_ends()) cw_acquirers_abandon(first);
 }
 
 static BOOL CALLBACK set_up(PINIT_ONCE unused, PVOID argument, PVOID *context) {
   (void)unused;
   (void)argument;
   (void)context;
-  owner_slot = FlsAlloc(owner_ended);
+  own_slot = FlsAlloc(thread_ended);
   cw_pin();
-  return owner_slot != FLS_OUT_OF_INDEXES;
+  return TRUE;
 }
 
-int32_t cw_acquirer_open(cw_semaphore *semaphore, const cw_segment *segment, uint32_t bell_offset,
-                         uint32_t block_offset, const uint32_t *bits, uint64_t *out) {
-  uint32_t offsets[] = {bell_offset, block_offset, bits[0], bits[2], bits[4]};
-  for (int i = 0; i < 5; i++) {
-    if (offsets[i] % 4 != 0 || (uint64_t)offsets[i] + 4 > segment->size) {
-      return cw_fail(CW_EARGUMENT, 0);
-    }
-  }
-  if (!InitOnceExecuteOnce(&once, set_up, NULL, NULL)) return cw_fail_windows(GetLastError());
-  cw_acquirer *acquirer = calloc(1, sizeof *acquirer);
-  if (!acquirer) return cw_fail_windows(ERROR_NOT_ENOUGH_MEMORY);
-  acquirer->base = (void *)(uintptr_t)segment->base;
-  acquirer->bell = bell_offset;
-  acquirer->block = block_offset;
-  for (int i = 0; i < 6; i++) acquirer->bits[i] = bits[i];
-  acquirer->semaphore = semaphore;
-  InitializeSRWLock(&acquirer->lock);
-  acquirer->next = FlsGetValue(owner_slot);
-  if (!FlsSetValue(owner_slot, acquirer)) {
-    DWORD number = GetLastError();
-    free(acquirer);
-    return cw_fail_windows(number);
-  }
-  cw_semaphore_share(semaphore);
-  out[0] = (uint64_t)(uintptr_t)acquirer;
-  out[1] = (uint64_t)(uintptr_t)&acquirer->taken;
-  return CW_OK;
+cw_acquirer *cw_acquirers_own(void) {
+  InitOnceExecuteOnce(&once, set_up, NULL, NULL);
+  return own_slot != FLS_OUT_OF_INDEXES ? FlsGetValue(own_slot) : NULL;
 }
 
-int32_t cw_acquirer_want(cw_acquirer *acquirer, uint32_t total) {
-  int32_t status = CW_OK;
-  lock(acquirer);
-  acquirer->wanted = total;
-  if (!acquirer->running && is_wanted(acquirer)) status = start(acquirer);
-  unlock(acquirer);
-  return status;
-}
-
-int32_t cw_acquirer_close(cw_acquirer *acquirer, uint32_t used) {
-  cw_acquirer *first = FlsGetValue(owner_slot);
-  cw_acquirer **link = &first;
-  while (*link && *link != acquirer) link = &(*link)->next;
-  if (!*link) return cw_fail(CW_EARGUMENT, 0);
-  *link = acquirer->next;
-  FlsSetValue(owner_slot, first);
-  end(acquirer, used);
-  return CW_OK;
+int32_t cw_acquirers_set_own(cw_acquirer *first) {
+  if (own_slot == FLS_OUT_OF_INDEXES) return cw_fail_windows(ERROR_NO_SYSTEM_RESOURCES);
+  return FlsSetValue(own_slot, first) ? CW_OK : cw_fail_windows(GetLastError());
 }

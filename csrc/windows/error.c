@@ -60,6 +60,10 @@ int32_t cw_fail_windows(DWORD number) {
   return cw_fail(is_going(number) ? CW_ENOTFOUND : cw_code_of(number), (int32_t)number);
 }
 
+int32_t cw_fail_memory(void) {
+  return cw_fail_windows(ERROR_NOT_ENOUGH_MEMORY);
+}
+
 int32_t cw_error_text(int32_t number, char *out, uint32_t capacity) {
   WCHAR text[512];
   if (!out || capacity == 0) return cw_fail(CW_EARGUMENT, 0);

@@ -52,7 +52,7 @@ int32_t cw_semaphore_open(const char *name, uint32_t flags, uint32_t initial, ui
   cw_semaphore *semaphore = malloc(sizeof *semaphore);
   if (!semaphore) {
     CloseHandle(handle);
-    return cw_fail_windows(ERROR_NOT_ENOUGH_MEMORY);
+    return cw_fail_memory();
   }
   *semaphore = (cw_semaphore){.handle = handle, .users = 1};
   out[0] = (uint64_t)(uintptr_t)semaphore;

@@ -169,7 +169,7 @@ int32_t cw_watcher_start(const cw_segment *segment, uint32_t bell_offset, uint32
     return cw_fail(CW_EARGUMENT, 0);
   }
   cw_watcher *watcher = calloc(1, sizeof *watcher);
-  if (!watcher) return cw_fail_windows(ERROR_NOT_ENOUGH_MEMORY);
+  if (!watcher) return cw_fail_memory();
   watcher->bell.base = (void *)(uintptr_t)segment->base;
   watcher->bell.bell = bell_offset;
   watcher->bell.block = block_offset;
