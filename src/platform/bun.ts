@@ -3,9 +3,10 @@
  *
  * @module
  */
-import type { FFIFunction, Pointer } from "bun:ffi";
+import type { Pointer } from "bun:ffi";
 import type { Binding, Notifier } from "./binding.ts";
-import type { NativeFunction } from "./host.ts";
+import type { NativeFunction, SymbolTable } from "./host.ts";
+import { declarations } from "./host.ts";
 import { openLibrary } from "./library.ts";
 import { nodeHost } from "./node_host.ts";
 
@@ -20,18 +21,8 @@ interface BunGlobal {
 
 const TYPES = { p: "ptr", a: "ptr", u: "u32", i: "i32", l: "u64" } as const;
 
-function open(
-  ffi: BunFfi,
-  path: string,
-  symbols: Readonly<Record<string, string>>,
-): Record<string, NativeFunction> {
-  const functions: Record<string, FFIFunction> = {};
-  for (const [name, types] of Object.entries(symbols)) {
-    functions[name] = {
-      args: [...types].map((type) => TYPES[type as keyof typeof TYPES]),
-      returns: "i32",
-    };
-  }
+function open(ffi: BunFfi, path: string, symbols: SymbolTable): Record<string, NativeFunction> {
+  const functions = declarations(symbols, TYPES, (args) => ({ args, returns: "i32" as const }));
   return ffi.dlopen(path, functions).symbols as unknown as Record<string, NativeFunction>;
 }
 

@@ -8,8 +8,8 @@
  * @module
  */
 import type { Binding, Notifier } from "./binding.ts";
-import type { Files, Host, NativeFunction } from "./host.ts";
-import { fileFacts } from "./host.ts";
+import type { Files, Host, NativeFunction, SymbolTable } from "./host.ts";
+import { declarations, fileFacts } from "./host.ts";
 import type { EmbeddedLibrary } from "./embedded.ts";
 import { openLibrary } from "./library.ts";
 import { PermissionError } from "../errors.ts";
@@ -21,17 +21,12 @@ function granted(permission: Deno.PermissionDescriptor): boolean {
   return Deno.permissions.querySync(permission).state === "granted";
 }
 
-function open(
-  path: string,
-  symbols: Readonly<Record<string, string>>,
-): Record<string, NativeFunction> {
-  const functions: Record<string, Deno.ForeignFunction> = {};
-  for (const [name, types] of Object.entries(symbols)) {
-    functions[name] = {
-      parameters: [...types].map((type) => TYPES[type as keyof typeof TYPES]),
-      result: "i32",
-    };
-  }
+function open(path: string, symbols: SymbolTable): Record<string, NativeFunction> {
+  const functions = declarations(
+    symbols,
+    TYPES,
+    (parameters) => ({ parameters, result: "i32" as const }),
+  );
   return Deno.dlopen(path, functions).symbols as Record<string, NativeFunction>;
 }
 

@@ -10,6 +10,9 @@ import { PermissionError } from "../errors.ts";
 /** A function of a native library: all of ours take numbers and buffers and return 32 bits. */
 export type NativeFunction = (...args: unknown[]) => number;
 
+/** Functions of a library and what they take, a letter each: as in `SYMBOLS`, and `l` for 64 bits. */
+export type SymbolTable = Readonly<Record<string, string>>;
+
 /** One runtime, before the library is loaded. */
 export interface Host {
   /** The operating system as the runtime calls it. */
@@ -20,8 +23,8 @@ export interface Host {
   readonly fileFlags: string;
   /** An environment variable; undefined too if we may not read it. */
   variable(name: string): string | undefined;
-  /** Opens a library and looks its functions up: letters as in `SYMBOLS`, and `l` for 64 bits. */
-  open(path: string, symbols: Readonly<Record<string, string>>): Record<string, NativeFunction>;
+  /** Opens a library and looks its functions up. */
+  open(path: string, symbols: SymbolTable): Record<string, NativeFunction>;
   /** Whether a file's contents are this library, in the way that takes the runtime the least time. */
   matches(bytes: Uint8Array<ArrayBuffer>, library: EmbeddedLibrary): boolean | Promise<boolean>;
   /** The reverse of a raw deflate. */
@@ -58,6 +61,20 @@ export interface FileFacts {
   readonly isShared: boolean;
 }
 
+/** A table of symbols as one runtime wants it: with its names of the types, declared in its way. */
+export function declarations<Type, Declaration>(
+  symbols: SymbolTable,
+  types: Readonly<Record<string, Type>>,
+  declare: (parameters: Type[]) => Declaration,
+): Record<string, Declaration> {
+  return Object.fromEntries(
+    Object.entries(symbols).map(([name, letters]) => [
+      name,
+      declare([...letters].map((letter) => types[letter]!)),
+    ]),
+  );
+}
+
 /** The facts as both of the runtimes' `lstat` give them. */
 export function fileFacts(
   kind: { isDirectory: boolean; isFile: boolean },
@@ -80,7 +97,7 @@ export function fileFacts(
 export function openNative(
   host: Host,
   path: string,
-  symbols: Readonly<Record<string, string>>,
+  symbols: SymbolTable,
 ): Record<string, NativeFunction> {
   try {
     return host.open(path, symbols);

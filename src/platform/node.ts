@@ -10,7 +10,8 @@
 import type { Socket } from "node:net";
 import type { Binding, Notifier, Shim } from "./binding.ts";
 import { Status } from "./binding.ts";
-import type { NativeFunction } from "./host.ts";
+import type { NativeFunction, SymbolTable } from "./host.ts";
+import { declarations } from "./host.ts";
 import { openLibrary } from "./library.ts";
 import { nodeHost } from "./node_host.ts";
 import { LibraryError, LimitError, SystemError } from "../errors.ts";
@@ -36,18 +37,8 @@ function nodeFfi(): NodeFfi {
 
 const TYPES = { p: "buffer", a: "pointer", u: "u32", i: "i32", l: "u64" } as const;
 
-function open(
-  ffi: NodeFfi,
-  path: string,
-  symbols: Readonly<Record<string, string>>,
-): Record<string, NativeFunction> {
-  const functions: Record<string, { arguments: string[]; return: string }> = {};
-  for (const [name, types] of Object.entries(symbols)) {
-    functions[name] = {
-      arguments: [...types].map((type) => TYPES[type as keyof typeof TYPES]),
-      return: "i32",
-    };
-  }
+function open(ffi: NodeFfi, path: string, symbols: SymbolTable): Record<string, NativeFunction> {
+  const functions = declarations(symbols, TYPES, (types) => ({ arguments: types, return: "i32" }));
   return ffi.dlopen(path, functions).functions as Record<string, NativeFunction>;
 }
 
