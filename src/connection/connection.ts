@@ -18,29 +18,28 @@ import {
   TimeoutError,
 } from "../errors.ts";
 import type { GoneReason } from "../errors.ts";
-import { ConnectionLayout, Header, Side, SideState } from "../memory/layout.ts";
-import { MAX_CAPACITY, MIN_CAPACITY } from "../memory/layout.ts";
+import { ConnectionLayout, Side, SideState } from "../memory/layout.ts";
 import type { Segment } from "../memory/segment.ts";
 import type { Timer } from "../platform/binding.ts";
-import { RingConsumer } from "../ring/consumer.ts";
-import { RingProducer } from "../ring/producer.ts";
+import type { RingConsumer } from "../ring/consumer.ts";
+import type { RingProducer } from "../ring/producer.ts";
 import { RECORD_HEADER, RecordFlag, RecordKind } from "../ring/record.ts";
 import { Polled } from "../wake/reactor.ts";
 import type { Reactor, Source } from "../wake/reactor.ts";
 import type { Peer, Realm } from "../wake/realm.ts";
-import { Assembly } from "./assembly.ts";
 import { CallTable } from "./calls.ts";
 import type { Waiter } from "./calls.ts";
 import { AsyncWaiter, BlockingWaiter } from "./waiters.ts";
 import type { CallOptions, ConnectionHandler } from "./handler.ts";
-import { checkPayload } from "./options.ts";
+import { checkPayload, isUsers } from "./options.ts";
 import type { ConnectionLimits } from "./options.ts";
-import { IncomingCall } from "./incoming.ts";
+import { Inbox } from "./inbox.ts";
 import type { Responder } from "./incoming.ts";
 import { Outbox } from "./outbox.ts";
+import { ringEnds } from "./rings.ts";
 import { newStatistics } from "./statistics.ts";
 import type { Statistics } from "./statistics.ts";
-import { isStreamBytes, Streams } from "./streams.ts";
+import { Streams } from "./streams.ts";
 
 /** Records handled in one poll, so that one connection doesn't hold up the others. */
 const RECORDS_PER_POLL = 512;
@@ -76,11 +75,9 @@ export class Connection implements Source, Responder {
   readonly #consumer: RingConsumer;
   readonly #outbox: Outbox;
   readonly #calls = new CallTable();
-  /** Requests of the peer that are being worked on, by correlation id. */
-  readonly #incoming = new Map<number, IncomingCall>();
+  readonly #inbox: Inbox;
   readonly #onDeath = (): void => this.#endDied();
   readonly #onSettled = (): void => this.#reactor.unexpect();
-  #assembly: Assembly | undefined;
   #timer: Timer | undefined;
   #timerAt = Infinity;
   #writable: PromiseWithResolvers<void> | undefined;
@@ -127,6 +124,7 @@ export class Connection implements Source, Responder {
     this.#consumer.borrow = limits.borrow;
     this.#outbox = new Outbox(this.#producer, limits.sendQueueBytes);
     this.streams = this.#makeStreams(side);
+    this.#inbox = new Inbox(this, realm.reactor, handler, limits.maxMessageBytes, this.#calls);
     peer.onDeath.add(this.#onDeath);
     realm.reactor.attach(index, this);
   }
@@ -320,7 +318,7 @@ export class Connection implements Source, Responder {
   /** Answers a request. Used by {@linkcode IncomingCall}. */
   respond(correlation: number, payload: Uint8Array | undefined, flags: number): void {
     if (this.#state !== "open") return;
-    if (this.#incoming.size > 0) this.#incoming.delete(correlation);
+    this.#inbox.answered(correlation);
     const size = payload?.length ?? 0;
     const { maxMessageBytes } = this.#limits;
     if (size > maxMessageBytes && isUsers(RecordKind.response, flags)) {
@@ -479,7 +477,7 @@ export class Connection implements Source, Responder {
     let result: Polled = Polled.done;
     let records = 0;
     do {
-      if (!this.#dispatch(consumer)) result = Polled.resolved;
+      if (!this.#inbox.take(consumer)) result = Polled.resolved;
       if (this.#state !== "open") return Polled.resolved;
     } while (++records < RECORDS_PER_POLL && consumer.next());
     if (consumer.takeProducerWaiting()) this.#ringPeer();
@@ -495,142 +493,6 @@ export class Connection implements Source, Responder {
     if (this.#consumer.hasMore()) return Polled.done;
     this.#end("closed");
     return Polled.resolved;
-  }
-
-  /** Handles a record; true if nothing of it goes on in promises. */
-  #dispatch(record: RingConsumer): boolean {
-    const { kind, flags } = record;
-    if (isStreamBytes(kind, flags)) {
-      this.statistics.bytesReceived += record.length;
-      return this.streams.onBytes(record.correlation, record.take());
-    }
-    if ((flags & RecordFlag.more) !== 0 || kind === RecordKind.piece) return this.#assemble(record);
-    if (record.length > this.#limits.maxMessageBytes && isUsers(kind, flags)) {
-      return this.#refuse(kind, record.correlation, record.length);
-    }
-    const payload = (flags & RecordFlag.nothing) === 0 ? record.take() : undefined;
-    return this.#handle(kind, flags, record.method, record.correlation, record.extra, payload);
-  }
-
-  #assemble(record: RingConsumer): boolean {
-    if (record.kind !== RecordKind.piece) {
-      const { kind, flags, method, correlation, extra } = record;
-      this.#assembly = new Assembly({ kind, flags, method, correlation, extra });
-    }
-    const assembly = this.#assembly;
-    if (assembly === undefined) throw new CorruptSegmentError("a piece of no message");
-    assembly.add(record.take(), this.#limits.maxMessageBytes);
-    if ((record.flags & RecordFlag.more) !== 0) return true;
-    this.#assembly = undefined;
-    const { kind, flags, method, correlation, extra } = assembly.beginning;
-    if (assembly.isTooLarge) return this.#refuse(kind, correlation, assembly.size);
-    return this.#handle(kind, flags, method, correlation, extra, assembly.join());
-  }
-
-  #refuse(kind: number, correlation: number, size: number): boolean {
-    const error = new MessageTooLargeError(
-      size,
-      this.#limits.maxMessageBytes,
-      "the side that receives",
-    );
-    if (kind === RecordKind.request) {
-      this.respond(correlation, this.#handler.encodeError(error), RecordFlag.error);
-    } else if (kind === RecordKind.response) {
-      this.#calls.answer(correlation)?.reject(error);
-    } else if (kind === RecordKind.data) {
-      this.streams.refuse(correlation, error);
-    } else {
-      this.statistics.dropped++;
-      this.#handler.onPeerError(error);
-    }
-    return false;
-  }
-
-  #handle(
-    kind: number,
-    flags: number,
-    method: number,
-    correlation: number,
-    extra: number,
-    payload: Bytes | undefined,
-  ): boolean {
-    if (kind <= RecordKind.message) {
-      this.statistics.messagesReceived++;
-      if (payload !== undefined) this.statistics.bytesReceived += payload.length;
-    }
-    switch (kind) {
-      case RecordKind.request:
-        return this.#onRequest(method, flags, correlation, extra, payload);
-      case RecordKind.response:
-        return this.#onResponse(flags, correlation, payload);
-      case RecordKind.message:
-        this.#handler.onMessage(method, payload);
-        return false;
-      case RecordKind.cancel:
-        this.#incoming.get(correlation)?.abort();
-        return false;
-      case RecordKind.define:
-        this.#handler.onDefine?.(method, payload ?? new Uint8Array(0));
-        return true;
-      case RecordKind.release:
-        this.#handler.onRelease?.(extra, correlation);
-        return true;
-      case RecordKind.data:
-        return this.#onStreamData(flags, correlation, payload);
-      case RecordKind.end:
-      case RecordKind.credit:
-      case RecordKind.stop:
-        return this.streams.onControl(kind, flags, correlation, extra, payload);
-      default:
-        throw new CorruptSegmentError(`a record of the unknown kind ${kind}`);
-    }
-  }
-
-  #onStreamData(flags: number, id: number, payload: Bytes | undefined): boolean {
-    if (payload === undefined) throw new CorruptSegmentError("data of a stream that is nothing");
-    this.statistics.bytesReceived += payload.length;
-    return (flags & RecordFlag.value) === 0
-      ? this.streams.onBytes(id, payload)
-      : this.streams.onValue(id, payload);
-  }
-
-  #onRequest(
-    method: number,
-    flags: number,
-    correlation: number,
-    timeout: number,
-    payload: Bytes | undefined,
-  ): boolean {
-    const call = new IncomingCall(this, correlation, method, flags, timeout, this.#reactor.now());
-    if (this.#handler.onRequest(call, payload)) return true;
-    if (!call.isAnswered) this.#incoming.set(correlation, call);
-    return false;
-  }
-
-  #resolveStreams(waiter: Waiter, payload: Bytes | undefined): void {
-    const { onStreamAnswer } = this.#handler;
-    try {
-      const answer = onStreamAnswer === undefined ? payload : onStreamAnswer(payload);
-      waiter.resolve(answer as Bytes | undefined);
-    } catch (error) {
-      waiter.reject(error);
-    }
-  }
-
-  #onResponse(flags: number, correlation: number, payload: Bytes | undefined): boolean {
-    const waiter = this.#calls.answer(correlation);
-    if (waiter === undefined) {
-      throw new CorruptSegmentError(`an answer to the call ${correlation}, which nobody made`);
-    }
-    if (waiter === null) {
-      // Nobody will read the streams in it.
-      if ((flags & RecordFlag.streams) !== 0) this.#handler.onUnwanted?.(payload);
-      return true;
-    }
-    if ((flags & RecordFlag.error) !== 0) waiter.reject(this.#handler.decodeError(payload));
-    else if ((flags & RecordFlag.streams) !== 0) this.#resolveStreams(waiter, payload);
-    else waiter.resolve(payload);
-    return waiter instanceof BlockingWaiter;
   }
 
   /** See {@linkcode Source}. */
@@ -730,39 +592,7 @@ export class Connection implements Source, Responder {
     writable?.promise.catch(() => {});
     writable?.reject(this.#goneError());
     this.streams.close(this.#goneError());
-    for (const call of this.#incoming.values()) call.abort(this.#goneError());
-    this.#incoming.clear();
+    this.#inbox.abort(this.#goneError());
     if (!byUs) this.#handler.onGone(reason, cause);
   }
-}
-
-/** Is it a user's message, and not the protocol's own? Its size is then limited. */
-function isUsers(kind: number, flags: number): boolean {
-  return kind <= RecordKind.message && (flags & RecordFlag.error) === 0;
-}
-
-/** Our ends of the two rings. */
-function ringEnds(segment: Segment, side: "a" | "b"): [RingProducer, RingConsumer] {
-  const capacity = checkedCapacity(segment);
-  const { ringAB, ringBA, data } = ConnectionLayout;
-  const out = side === "a" ? ringAB : ringBA;
-  const into = side === "a" ? ringBA : ringAB;
-  const dataOf = (ring: number): number => ring === ringAB ? data : data + capacity;
-  return [
-    new RingProducer(segment, out, dataOf(out), capacity),
-    new RingConsumer(segment, into, dataOf(into), capacity),
-  ];
-}
-
-/** The capacity that a segment claims, if its size agrees. */
-function checkedCapacity(segment: Segment): number {
-  const capacity = segment.u32(Header.capacity);
-  const powerOfTwo = capacity >= MIN_CAPACITY && capacity <= MAX_CAPACITY &&
-    (capacity & (capacity - 1)) === 0;
-  if (!powerOfTwo || segment.bytes.length !== ConnectionLayout.data + 2 * capacity) {
-    throw new CorruptSegmentError(
-      `${segment.path} claims rings of ${capacity} bytes in ${segment.bytes.length}`,
-    );
-  }
-  return capacity;
 }

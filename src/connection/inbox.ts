@@ -1,0 +1,212 @@
+/**
+ * What becomes of the records that arrive: pieces are joined to messages, what is too
+ * large is refused, and the rest goes to whom it is for.
+ *
+ * @module
+ */
+import { CorruptSegmentError, MessageTooLargeError } from "../errors.ts";
+import type { RingConsumer } from "../ring/consumer.ts";
+import { RecordFlag, RecordKind } from "../ring/record.ts";
+import type { Reactor } from "../wake/reactor.ts";
+import { Assembly } from "./assembly.ts";
+import type { CallTable, Waiter } from "./calls.ts";
+import type { ConnectionHandler } from "./handler.ts";
+import { IncomingCall } from "./incoming.ts";
+import type { Responder } from "./incoming.ts";
+import { isUsers } from "./options.ts";
+import type { Statistics } from "./statistics.ts";
+import { isStreamBytes } from "./streams.ts";
+import type { Streams } from "./streams.ts";
+import { BlockingWaiter } from "./waiters.ts";
+
+type Bytes = Uint8Array<ArrayBuffer>;
+
+/** The connection, as far as what it receives concerns it. */
+interface Recipient extends Responder {
+  readonly statistics: Statistics;
+  readonly streams: Streams;
+}
+
+/** See the module. */
+export class Inbox {
+  readonly #responder: Responder;
+  readonly #statistics: Statistics;
+  readonly #streams: Streams;
+  readonly #reactor: Reactor;
+  readonly #handler: ConnectionHandler;
+  readonly #maxMessageBytes: number;
+  readonly #calls: CallTable;
+  /** Requests of the peer that are being worked on, by correlation id. */
+  readonly #incoming = new Map<number, IncomingCall>();
+  #assembly: Assembly | undefined;
+
+  constructor(
+    recipient: Recipient,
+    reactor: Reactor,
+    handler: ConnectionHandler,
+    maxMessageBytes: number,
+    calls: CallTable,
+  ) {
+    this.#responder = recipient;
+    this.#statistics = recipient.statistics;
+    this.#streams = recipient.streams;
+    this.#reactor = reactor;
+    this.#handler = handler;
+    this.#maxMessageBytes = maxMessageBytes;
+    this.#calls = calls;
+  }
+
+  /** A request was answered. */
+  answered(correlation: number): void {
+    if (this.#incoming.size > 0) this.#incoming.delete(correlation);
+  }
+
+  /** Nobody waits any more for the answers to the requests that are being worked on. */
+  abort(reason: Error): void {
+    for (const call of this.#incoming.values()) call.abort(reason);
+    this.#incoming.clear();
+  }
+
+  /** Handles a record; true if nothing of it goes on in promises. */
+  take(record: RingConsumer): boolean {
+    const { kind, flags } = record;
+    if (isStreamBytes(kind, flags)) {
+      this.#statistics.bytesReceived += record.length;
+      return this.#streams.onBytes(record.correlation, record.take());
+    }
+    if ((flags & RecordFlag.more) !== 0 || kind === RecordKind.piece) return this.#assemble(record);
+    if (record.length > this.#maxMessageBytes && isUsers(kind, flags)) {
+      return this.#refuse(kind, record.correlation, record.length);
+    }
+    const payload = (flags & RecordFlag.nothing) === 0 ? record.take() : undefined;
+    return this.#handle(kind, flags, record.method, record.correlation, record.extra, payload);
+  }
+
+  #assemble(record: RingConsumer): boolean {
+    if (record.kind !== RecordKind.piece) {
+      const { kind, flags, method, correlation, extra } = record;
+      this.#assembly = new Assembly({ kind, flags, method, correlation, extra });
+    }
+    const assembly = this.#assembly;
+    if (assembly === undefined) throw new CorruptSegmentError("a piece of no message");
+    assembly.add(record.take(), this.#maxMessageBytes);
+    if ((record.flags & RecordFlag.more) !== 0) return true;
+    this.#assembly = undefined;
+    const { kind, flags, method, correlation, extra } = assembly.beginning;
+    if (assembly.isTooLarge) return this.#refuse(kind, correlation, assembly.size);
+    return this.#handle(kind, flags, method, correlation, extra, assembly.join());
+  }
+
+  #refuse(kind: number, correlation: number, size: number): boolean {
+    const error = new MessageTooLargeError(
+      size,
+      this.#maxMessageBytes,
+      "the side that receives",
+    );
+    if (kind === RecordKind.request) {
+      this.#responder.respond(correlation, this.#handler.encodeError(error), RecordFlag.error);
+    } else if (kind === RecordKind.response) {
+      this.#calls.answer(correlation)?.reject(error);
+    } else if (kind === RecordKind.data) {
+      this.#streams.refuse(correlation, error);
+    } else {
+      this.#statistics.dropped++;
+      this.#handler.onPeerError(error);
+    }
+    return false;
+  }
+
+  #handle(
+    kind: number,
+    flags: number,
+    method: number,
+    correlation: number,
+    extra: number,
+    payload: Bytes | undefined,
+  ): boolean {
+    if (kind <= RecordKind.message) {
+      this.#statistics.messagesReceived++;
+      if (payload !== undefined) this.#statistics.bytesReceived += payload.length;
+    }
+    switch (kind) {
+      case RecordKind.request:
+        return this.#onRequest(method, flags, correlation, extra, payload);
+      case RecordKind.response:
+        return this.#onResponse(flags, correlation, payload);
+      case RecordKind.message:
+        this.#handler.onMessage(method, payload);
+        return false;
+      case RecordKind.cancel:
+        this.#incoming.get(correlation)?.abort();
+        return false;
+      case RecordKind.define:
+        this.#handler.onDefine?.(method, payload ?? new Uint8Array(0));
+        return true;
+      case RecordKind.release:
+        this.#handler.onRelease?.(extra, correlation);
+        return true;
+      case RecordKind.data:
+        return this.#onStreamData(flags, correlation, payload);
+      case RecordKind.end:
+      case RecordKind.credit:
+      case RecordKind.stop:
+        return this.#streams.onControl(kind, flags, correlation, extra, payload);
+      default:
+        throw new CorruptSegmentError(`a record of the unknown kind ${kind}`);
+    }
+  }
+
+  #onStreamData(flags: number, id: number, payload: Bytes | undefined): boolean {
+    if (payload === undefined) throw new CorruptSegmentError("data of a stream that is nothing");
+    this.#statistics.bytesReceived += payload.length;
+    return (flags & RecordFlag.value) === 0
+      ? this.#streams.onBytes(id, payload)
+      : this.#streams.onValue(id, payload);
+  }
+
+  #onRequest(
+    method: number,
+    flags: number,
+    correlation: number,
+    timeout: number,
+    payload: Bytes | undefined,
+  ): boolean {
+    const call = new IncomingCall(
+      this.#responder,
+      correlation,
+      method,
+      flags,
+      timeout,
+      this.#reactor.now(),
+    );
+    if (this.#handler.onRequest(call, payload)) return true;
+    if (!call.isAnswered) this.#incoming.set(correlation, call);
+    return false;
+  }
+
+  #resolveStreams(waiter: Waiter, payload: Bytes | undefined): void {
+    const { onStreamAnswer } = this.#handler;
+    try {
+      const answer = onStreamAnswer === undefined ? payload : onStreamAnswer(payload);
+      waiter.resolve(answer as Bytes | undefined);
+    } catch (error) {
+      waiter.reject(error);
+    }
+  }
+
+  #onResponse(flags: number, correlation: number, payload: Bytes | undefined): boolean {
+    const waiter = this.#calls.answer(correlation);
+    if (waiter === undefined) {
+      throw new CorruptSegmentError(`an answer to the call ${correlation}, which nobody made`);
+    }
+    if (waiter === null) {
+      // Nobody will read the streams in it.
+      if ((flags & RecordFlag.streams) !== 0) this.#handler.onUnwanted?.(payload);
+      return true;
+    }
+    if ((flags & RecordFlag.error) !== 0) waiter.reject(this.#handler.decodeError(payload));
+    else if ((flags & RecordFlag.streams) !== 0) this.#resolveStreams(waiter, payload);
+    else waiter.resolve(payload);
+    return waiter instanceof BlockingWaiter;
+  }
+}
