@@ -12,6 +12,7 @@ import process from "node:process";
 import { parseArgs } from "node:util";
 import { targets } from "./embed.mjs";
 import { agreedVersion, isDated } from "./pack/agreement.ts";
+import { lintCommands } from "./pack/lint.ts";
 import { makePackage } from "./pack/package.ts";
 import { run } from "./process.ts";
 import { deno, node, root } from "./toolchain.mjs";
@@ -95,9 +96,7 @@ async function test(): Promise<void> {
 
 async function lint(file: string): Promise<void> {
   const unpacked = path.join(folder, "package");
-  await succeeds(5, node, "node_modules/publint/src/cli.js", unpacked, "--strict");
-  const attw = "node_modules/@arethetypeswrong/cli/dist/index.js";
-  await succeeds(5, node, attw, file, "--profile", "esm-only");
+  for (const command of lintCommands(unpacked, file)) await succeeds(5, ...command);
 }
 
 /** Says which native libraries are inside, and gives everything a hash. */

@@ -5,7 +5,6 @@ import assert from "node:assert/strict";
 import fs from "node:fs";
 import path from "node:path";
 import { after, before, test } from "node:test";
-import { gunzipSync } from "node:zlib";
 import { bun, deno, node, root } from "../../tools/toolchain.mjs";
 import { denortMissing } from "./deno_compile.ts";
 import { filesIn, Installed, notLinux, readProbe } from "./installed.ts";
@@ -208,7 +207,7 @@ for (
           dependencies: { "@causeway/ipc": name === "Node" ? "*" : "workspace:*" },
         },
       });
-      for (const [file, content] of readTar(gunzipSync(fs.readFileSync(packedFile)))) {
+      for (const [file, content] of readTar(fs.readFileSync(packedFile))) {
         const target = path.join(folder, file.replace("package/", "ipc/"));
         fs.mkdirSync(path.dirname(target), { recursive: true });
         fs.writeFileSync(target, content);

@@ -2,7 +2,6 @@
 // way that the public one does: a list of versions, a manifest with checksums, and files that never change.
 
 import { createHash } from "node:crypto";
-import { gunzipSync } from "node:zlib";
 import { type Asked, HttpService } from "./http_service.ts";
 import { RELEASED } from "./npm_registry.ts";
 import { readTar } from "./tar.ts";
@@ -27,7 +26,7 @@ export class JsrRegistry extends HttpService {
 
   /** Takes an archive as the command line uploads it. */
   publish(name: string, version: string, archive: Buffer, config = "deno.json"): void {
-    const files = readTar(gunzipSync(archive));
+    const files = readTar(archive);
     const settings = JSON.parse(files.get(config)!.toString("utf8"));
     if (settings.name !== name || settings.version !== version) {
       throw new Error(`${config} says ${settings.name}@${settings.version}`);

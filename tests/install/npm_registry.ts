@@ -9,7 +9,6 @@ import { execFile } from "node:child_process";
 import fs from "node:fs";
 import path from "node:path";
 import { promisify } from "node:util";
-import { gunzipSync } from "node:zlib";
 import { root, windows } from "../../tools/toolchain.mjs";
 import { HttpService } from "./http_service.ts";
 import { readTar } from "./tar.ts";
@@ -37,7 +36,7 @@ export class NpmRegistry extends HttpService {
   /** Publishes a packed file, as `npm publish <file>` would. */
   publish(tgz: string): Manifest {
     const bytes = fs.readFileSync(tgz);
-    const packageJson = readTar(gunzipSync(bytes)).get("package/package.json");
+    const packageJson = readTar(bytes).get("package/package.json");
     if (packageJson === undefined) throw new Error(`${tgz} has no package.json`);
     const manifest = JSON.parse(packageJson.toString("utf8")) as Manifest;
     this.#add({

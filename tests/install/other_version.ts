@@ -6,7 +6,7 @@ import { createHash } from "node:crypto";
 import fs from "node:fs";
 import path from "node:path";
 import process from "node:process";
-import { deflateRawSync, gunzipSync } from "node:zlib";
+import { deflateRawSync } from "node:zlib";
 import { root, zig } from "../../tools/toolchain.mjs";
 import { packedFile } from "./registries.ts";
 import { readTar } from "./tar.ts";
@@ -16,7 +16,7 @@ const OTHER_ABI = 999;
 
 /** Packs it in a folder of that sandbox; the path of the packed file. */
 export function packOther(folder: string): string {
-  for (const [name, content] of readTar(gunzipSync(fs.readFileSync(packedFile)))) {
+  for (const [name, content] of readTar(fs.readFileSync(packedFile))) {
     write(path.join(folder, name), content);
   }
   const change = (file: string, from: RegExp, to: string) => {

@@ -4,7 +4,6 @@ import { spawnSync } from "node:child_process";
 import fs from "node:fs";
 import os from "node:os";
 import path from "node:path";
-import { gunzipSync } from "node:zlib";
 import { makePackage } from "../../tools/pack/package.ts";
 import { node, root } from "../../tools/toolchain.mjs";
 import { readTar } from "./tar.ts";
@@ -31,7 +30,7 @@ export class Packed implements Disposable {
 
   /** What is in the packed file, by the paths in the package. */
   contents(): Map<string, string> {
-    const entries = readTar(gunzipSync(fs.readFileSync(this.file)));
+    const entries = readTar(fs.readFileSync(this.file));
     return new Map(
       [...entries].map(([name, bytes]) => [name.replace(/^package\//, ""), bytes.toString("utf8")]),
     );

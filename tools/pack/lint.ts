@@ -1,0 +1,11 @@
+// The commands of those who check npm packages for what confuses runtimes and type checkers.
+
+import { node } from "../toolchain.mjs";
+
+/** For a package: the folder that was packed, and the packed file. */
+export function lintCommands(folder: string, file: string): [string, ...string[]][] {
+  return [
+    [node, "node_modules/publint/src/cli.js", folder, "--strict"],
+    [node, "node_modules/@arethetypeswrong/cli/dist/index.js", file, "--profile", "esm-only"],
+  ];
+}
