@@ -6,14 +6,13 @@
  */
 import { CorruptSegmentError, MessageTooLargeError } from "../errors.ts";
 import type { RingConsumer } from "../ring/consumer.ts";
-import { RecordFlag, RecordKind } from "../ring/record.ts";
+import { isUsers, RecordFlag, RecordKind } from "../ring/record.ts";
 import type { Reactor } from "../wake/reactor.ts";
 import { Assembly } from "./assembly.ts";
 import type { CallTable, Waiter } from "./calls.ts";
 import type { ConnectionHandler } from "./handler.ts";
 import { IncomingCall } from "./incoming.ts";
 import type { Responder } from "./incoming.ts";
-import { isUsers } from "./options.ts";
 import type { Statistics } from "./statistics.ts";
 import { isStreamBytes } from "./streams.ts";
 import type { Streams } from "./streams.ts";

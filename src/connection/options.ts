@@ -5,7 +5,6 @@
  */
 import { ArgumentError, MessageTooLargeError } from "../errors.ts";
 import { show } from "../memory/options.ts";
-import { RecordFlag, RecordKind } from "../ring/record.ts";
 import { STREAM_WINDOW } from "./stream_host.ts";
 
 export { checkFlag, checkOptions, checkSignal, show } from "../memory/options.ts";
@@ -125,11 +124,6 @@ export function checkPayload(payload: Uint8Array | undefined, maxMessageBytes: n
   if (payload.length > maxMessageBytes) {
     throw new MessageTooLargeError(payload.length, maxMessageBytes, "this side");
   }
-}
-
-/** Is it a user's message, and not the protocol's own? Its size is then limited. */
-export function isUsers(kind: number, flags: number): boolean {
-  return kind <= RecordKind.message && (flags & RecordFlag.error) === 0;
 }
 
 /** What to do with errors that nobody waits for. */

@@ -66,6 +66,11 @@ export const RecordFlag = {
   value: 16,
 } as const;
 
+/** Is it a user's message, and not the protocol's own? Its size is then limited. */
+export function isUsers(kind: number, flags: number): boolean {
+  return kind <= RecordKind.message && (flags & RecordFlag.error) === 0;
+}
+
 /** Bytes that a record takes in a ring. */
 export function recordBytes(payload: number): number {
   return (RECORD_HEADER + payload + 7) & ~7;
