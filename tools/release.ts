@@ -96,7 +96,9 @@ async function test(): Promise<void> {
 
 async function lint(file: string): Promise<void> {
   const unpacked = path.join(folder, "package");
-  for (const command of lintCommands(unpacked, file)) await succeeds(5, ...command);
+  const { publint, attw } = lintCommands(unpacked, file);
+  await succeeds(5, ...publint);
+  await succeeds(5, ...attw);
 }
 
 /** Says which native libraries are inside, and gives everything a hash. */

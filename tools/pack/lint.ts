@@ -3,9 +3,10 @@
 import { node } from "../toolchain.mjs";
 
 /** For a package: the folder that was packed, and the packed file. */
-export function lintCommands(folder: string, file: string): [string, ...string[]][] {
-  return [
-    [node, "node_modules/publint/src/cli.js", folder, "--strict"],
-    [node, "node_modules/@arethetypeswrong/cli/dist/index.js", file, "--profile", "esm-only"],
-  ];
+export function lintCommands(folder: string, file: string): { publint: string[]; attw: string[] } {
+  const attw = "node_modules/@arethetypeswrong/cli/dist/index.js";
+  return {
+    publint: [node, "node_modules/publint/src/cli.js", folder, "--strict"],
+    attw: [node, attw, file, "--profile", "esm-only"],
+  };
 }
