@@ -6,13 +6,13 @@ import fs from "node:fs";
 import path from "node:path";
 import { after, before, test } from "node:test";
 import { bun, deno, node, root } from "../../tools/toolchain.mjs";
+import { unpackPackage } from "../../tools/unpack.ts";
 import { denortMissing } from "./deno_compile.ts";
 import { filesIn, Installed, notLinux, readProbe } from "./installed.ts";
 import { cantMount, Mount } from "./mount.ts";
 import { printed } from "./program.ts";
 import { NAME, packedFile, startRegistries, version } from "./registries.ts";
 import { notHere, Sandbox } from "./sandbox.ts";
-import { readTar } from "./tar.ts";
 
 const registries = await startRegistries();
 const workshop = new Sandbox(registries);
@@ -207,11 +207,8 @@ for (
           dependencies: { "@causeway/ipc": name === "Node" ? "*" : "workspace:*" },
         },
       });
-      for (const [file, content] of readTar(fs.readFileSync(packedFile))) {
-        const target = path.join(folder, file.replace("package/", "ipc/"));
-        fs.mkdirSync(path.dirname(target), { recursive: true });
-        fs.writeFileSync(target, content);
-      }
+      fs.mkdirSync(path.join(folder, "ipc"));
+      unpackPackage(packedFile, path.join(folder, "ipc"));
       fs.copyFileSync(path.join(inNode.folder, "probe.mjs"), path.join(folder, "app/probe.mjs"));
       printed(await sandbox.shell(folder, install));
       const program = path.join(folder, "app/probe.mjs");

@@ -8,17 +8,16 @@ import path from "node:path";
 import process from "node:process";
 import { deflateRawSync } from "node:zlib";
 import { root, zig } from "../../tools/toolchain.mjs";
+import { unpackPackage } from "../../tools/unpack.ts";
 import { packedFile } from "./registries.ts";
-import { readTar } from "./tar.ts";
 
 export const OTHER_VERSION = "9.9.9";
 const OTHER_ABI = 999;
 
 /** Packs it in a folder of that sandbox; the path of the packed file. */
 export function packOther(folder: string): string {
-  for (const [name, content] of readTar(fs.readFileSync(packedFile))) {
-    write(path.join(folder, name), content);
-  }
+  fs.mkdirSync(path.join(folder, "package"));
+  unpackPackage(packedFile, path.join(folder, "package"));
   const change = (file: string, from: RegExp, to: string) => {
     const where = path.join(folder, "package", file);
     const text = fs.readFileSync(where, "utf8");
@@ -52,9 +51,4 @@ function compileOther(folder: string): Buffer {
   const flags = ["cc", "-shared", "-fPIC", "-Os", "-std=c11", "-fvisibility=hidden", "-o", out];
   execFileSync(zig, [...flags, ...files], { cwd: sources, stdio: "pipe" });
   return fs.readFileSync(out);
-}
-
-function write(file: string, content: Uint8Array): void {
-  fs.mkdirSync(path.dirname(file), { recursive: true });
-  fs.writeFileSync(file, content);
 }

@@ -12,6 +12,7 @@ import fs from "node:fs";
 import path from "node:path";
 import process from "node:process";
 import { root, windows } from "../toolchain.mjs";
+import { unpackPackage } from "../unpack.ts";
 
 interface Pinned {
   version: string;
@@ -67,7 +68,7 @@ function foreignPackage(name: string): string {
   unpackOnce(folder, (into) => {
     const archive = path.join(into, pack(`${name}@${version}`, into));
     verify(archive, integrity);
-    execFileSync("tar", ["-xzf", archive, "-C", into, "--strip-components=1"]);
+    unpackPackage(archive, into);
     fs.rmSync(archive);
   });
   return folder;
