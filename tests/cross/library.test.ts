@@ -19,7 +19,8 @@ crossTest("a process has loaded the library of its system, and no other", async 
     const { readFileSync } = await import("node:fs");
     const { createHash } = await import("node:crypto");
     const maps = readFileSync("/proc/self/maps", "utf8").split("\n");
-    // When several processes are the first ones, the last one's file, the same, replaces the others'.
+    // When several processes are the first ones, the last one's file replaces the others', which
+    // are the same.
     const files = maps.map((line) =>
       line.split(/\s+/).slice(5).join(" ").replace(" (deleted)", "")
     );

@@ -1,5 +1,6 @@
 // A JSR registry on this machine: takes what `deno publish` uploads and serves exactly that, in the
-// way that the public one does: a list of versions, a manifest with checksums, and files that never change.
+// way that the public one does: a list of versions, a manifest with checksums, and files that never
+// change.
 
 import { createHash } from "node:crypto";
 import { type Asked, HttpService } from "./http_service.ts";
