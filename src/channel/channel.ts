@@ -12,22 +12,18 @@ import type { BytesHandlers } from "../connection/bytes_handler.ts";
 import { Connection } from "../connection/connection.ts";
 import type { ConnectionHandler } from "../connection/handler.ts";
 import type { ConnectionLimits } from "../connection/options.ts";
-import { checkCapacity } from "../connection/handshake.ts";
-import { Link } from "../connection/link.ts";
-import {
-  checkOptions,
-  checkTimeout,
-  errorSink,
-  limitsOf,
-  OPEN_OPTIONS,
-} from "../connection/options.ts";
-import type { OpenOptions, OptionsOf, WaitOptions } from "../connection/options.ts";
+import { checkCapacity } from "../memory/capacity.ts";
+import { ReconnectingConnection } from "../connection/reconnecting_connection.ts";
+import { checkOptions, checkTimeout, errorSink } from "../options.ts";
+import { limitsOf, OPEN_OPTIONS } from "../connection/options.ts";
+import type { OpenOptions } from "../connection/options.ts";
+import type { OptionsOf, WaitOptions } from "../options.ts";
 import type { Statistics } from "../connection/statistics.ts";
 import type { GoneReason } from "../errors.ts";
 import { checkName, encodeName } from "../memory/names.ts";
 import { Realm } from "../wake/realm.ts";
-import { Rendezvous } from "./rendezvous.ts";
-import type { Meeting } from "./rendezvous.ts";
+import { Pairing } from "./pairing.ts";
+import type { Pair } from "./pairing.ts";
 
 /** Options of {@linkcode Channel.open}. */
 export interface ChannelOptions extends OpenOptions, BytesHandlers {
@@ -90,10 +86,10 @@ export class Channel implements AsyncDisposable {
   /** The name it was opened with. */
   readonly name: string;
   readonly #realm: Realm;
-  readonly #link: Link;
+  readonly #connection: ReconnectingConnection;
   readonly #limits: ConnectionLimits;
   readonly #options: ChannelOptions;
-  readonly #rendezvous: Rendezvous;
+  readonly #pairing: Pairing;
   readonly #handler: ConnectionHandler;
   readonly #closer: () => void;
 
@@ -109,13 +105,18 @@ export class Channel implements AsyncDisposable {
     this.#options = options;
     this.#closer = closer;
     this.#limits = limitsOf(options, options.borrow === true);
-    this.#link = new Link(realm, `channel "${name}"`, () => "no partner has opened it", {
-      timeout: checkTimeout(options.timeout),
-      sendQueueBytes: this.#limits.sendQueueBytes,
-      maxMessageBytes: this.#limits.maxMessageBytes,
-    });
+    this.#connection = new ReconnectingConnection(
+      realm,
+      `channel "${name}"`,
+      () => "no partner has opened it",
+      {
+        timeout: checkTimeout(options.timeout),
+        sendQueueBytes: this.#limits.sendQueueBytes,
+        maxMessageBytes: this.#limits.maxMessageBytes,
+      },
+    );
     this.#handler = bytesHandler(options, (reason, cause) => this.#onGone(reason, cause));
-    this.#rendezvous = new Rendezvous(
+    this.#pairing = new Pairing(
       realm,
       name,
       encoded,
@@ -123,10 +124,10 @@ export class Channel implements AsyncDisposable {
         asked: options.capacity,
         fallback: DEFAULT_CAPACITY,
       },
-      (meeting) => this.#meet(meeting),
+      (pair) => this.#onPair(pair),
       () => this.#seekAgain(),
     );
-    if (options.onRequest !== undefined || options.onMessage !== undefined) this.#link.ref();
+    if (options.onRequest !== undefined || options.onMessage !== undefined) this.#connection.ref();
   }
 
   /**
@@ -164,12 +165,12 @@ export class Channel implements AsyncDisposable {
 
   /** Is a partner there? */
   get isConnected(): boolean {
-    return this.#link.connection !== undefined;
+    return this.#connection.connection !== undefined;
   }
 
   /** Was it closed? */
   get isClosed(): boolean {
-    return this.#link.isClosed;
+    return this.#connection.isClosed;
   }
 
   /**
@@ -178,7 +179,7 @@ export class Channel implements AsyncDisposable {
    * @throws {TimeoutError} Nobody came in time (default: the channel's timeout).
    */
   whenConnected(options?: WaitOptions): Promise<void> {
-    return this.#link.whenConnected(options);
+    return this.#connection.whenConnected(options);
   }
 
   /**
@@ -191,7 +192,7 @@ export class Channel implements AsyncDisposable {
    * @throws {MessageTooLargeError} It is over `maxMessageBytes` of either side.
    */
   request(payload?: Uint8Array, options?: WaitOptions): Promise<Uint8Array | undefined> {
-    return this.#link.request(noMethod, payload, options);
+    return this.#connection.request(noMethod, payload, options);
   }
 
   /**
@@ -203,7 +204,7 @@ export class Channel implements AsyncDisposable {
    * @throws {DeadlockError} The partner lives in this thread and didn't answer at once.
    */
   requestSync(payload?: Uint8Array, options?: { timeout?: number }): Uint8Array | undefined {
-    return this.#link.requestSync(noMethod, payload, options?.timeout);
+    return this.#connection.requestSync(noMethod, payload, options?.timeout);
   }
 
   /**
@@ -213,7 +214,7 @@ export class Channel implements AsyncDisposable {
    * @throws {BackpressureError} Too much waits to be sent; this message was not queued.
    */
   send(payload?: Uint8Array): boolean {
-    return this.#link.send(noMethod, payload);
+    return this.#connection.send(noMethod, payload);
   }
 
   /**
@@ -229,12 +230,12 @@ export class Channel implements AsyncDisposable {
    * ```
    */
   get writable(): Promise<void> {
-    return this.#link.writable();
+    return this.#connection.writable();
   }
 
   /** What the channel did so far. */
   get stats(): ChannelStatistics {
-    const link = this.#link;
+    const link = this.#connection;
     return {
       ...link.statistics,
       queuedBytes: link.queuedBytes,
@@ -246,12 +247,12 @@ export class Channel implements AsyncDisposable {
 
   /** Keeps the process alive until the channel is closed. */
   ref(): void {
-    this.#link.ref();
+    this.#connection.ref();
   }
 
   /** Lets the process end though the channel is open. */
   unref(): void {
-    this.#link.unref();
+    this.#connection.unref();
   }
 
   /**
@@ -259,7 +260,7 @@ export class Channel implements AsyncDisposable {
    * rejected with {@linkcode ClosedError}. Calling it again does nothing.
    */
   async close(): Promise<void> {
-    await this.#link.connection?.drained(CLOSE_TIMEOUT);
+    await this.#connection.connection?.drained(CLOSE_TIMEOUT);
     this.#closeNow();
   }
 
@@ -269,18 +270,18 @@ export class Channel implements AsyncDisposable {
   }
 
   #closeNow(reason?: unknown): void {
-    if (this.#link.isClosed) return;
-    this.#link.close(reason);
-    this.#rendezvous.leave();
+    if (this.#connection.isClosed) return;
+    this.#connection.close(reason);
+    this.#pairing.leave();
     this.#realm.release(this.#closer);
   }
 
   #seek(): void {
-    const index = this.#rendezvous.seek();
-    if (index !== undefined) this.#link.invited(index);
+    const index = this.#pairing.seek();
+    if (index !== undefined) this.#connection.invited(index);
   }
 
-  #meet({ segment, side, index, peer }: Meeting): void {
+  #onPair({ segment, side, index, peer }: Pair): void {
     const { name } = this;
     const connection = new Connection(
       this.#realm,
@@ -292,7 +293,7 @@ export class Channel implements AsyncDisposable {
       this.#handler,
       this.#limits,
     );
-    this.#link.connected(connection);
+    this.#connection.connected(connection);
     this.#safely(() => this.#options.onConnect?.());
   }
 
@@ -305,17 +306,17 @@ export class Channel implements AsyncDisposable {
   }
 
   #onGone(reason: GoneReason, cause: unknown): void {
-    this.#link.disconnected();
-    this.#rendezvous.leave();
+    this.#connection.disconnected();
+    this.#pairing.leave();
     const { onDisconnect, onError } = this.#options;
     this.#safely(() => onDisconnect?.(reason));
     if (cause !== undefined && onError !== undefined) this.#safely(() => onError(cause));
-    if (!this.#link.isClosed) this.#seekAgain();
+    if (!this.#connection.isClosed) this.#seekAgain();
   }
 
   #seekAgain(): void {
     const { onError } = this.#options;
-    this.#link.retry(
+    this.#connection.retry(
       () => this.#seek(),
       (error) => this.#safely(() => onError?.(error)),
       (error) => {

@@ -11,7 +11,7 @@ import type { GoneReason } from "../errors.ts";
 import { RecordFlag } from "../ring/record.ts";
 import type { ConnectionHandler } from "./handler.ts";
 import type { IncomingCall } from "./incoming.ts";
-import { errorSink, peerErrorSink } from "./options.ts";
+import { errorSink, peerErrorSink } from "../options.ts";
 import type { OpenOptions } from "./options.ts";
 
 type Bytes = Uint8Array<ArrayBuffer>;

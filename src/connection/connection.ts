@@ -33,9 +33,9 @@ import { AsyncWaiter, BlockingWaiter } from "./waiters.ts";
 import type { CallOptions, ConnectionHandler } from "./handler.ts";
 import { checkPayload } from "./options.ts";
 import type { ConnectionLimits } from "./options.ts";
-import { Inbox } from "./inbox.ts";
+import { RecordDispatcher } from "./record_dispatcher.ts";
 import type { Responder } from "./incoming.ts";
-import { Outbox } from "./outbox.ts";
+import { SendQueue } from "./send_queue.ts";
 import { ringEnds } from "./rings.ts";
 import { newStatistics } from "./statistics.ts";
 import type { Statistics } from "./statistics.ts";
@@ -73,9 +73,9 @@ export class Connection implements Source, Responder {
   readonly #index: number;
   readonly #producer: RingProducer;
   readonly #consumer: RingConsumer;
-  readonly #outbox: Outbox;
+  readonly #sendQueue: SendQueue;
   readonly #calls = new CallTable();
-  readonly #inbox: Inbox;
+  readonly #dispatcher: RecordDispatcher;
   readonly #onDeath = (): void => this.#endDied();
   readonly #onSettled = (): void => this.#reactor.unexpect();
   #timer: Timer | undefined;
@@ -122,9 +122,15 @@ export class Connection implements Source, Responder {
       throw error;
     }
     this.#consumer.borrow = limits.borrow;
-    this.#outbox = new Outbox(this.#producer, limits.sendQueueBytes);
+    this.#sendQueue = new SendQueue(this.#producer, limits.sendQueueBytes);
     this.streams = this.#makeStreams(side);
-    this.#inbox = new Inbox(this, realm.reactor, handler, limits.maxMessageBytes, this.#calls);
+    this.#dispatcher = new RecordDispatcher(
+      this,
+      realm.reactor,
+      handler,
+      limits.maxMessageBytes,
+      this.#calls,
+    );
     peer.onDeath.add(this.#onDeath);
     realm.reactor.attach(index, this);
   }
@@ -167,12 +173,12 @@ export class Connection implements Source, Responder {
 
   /** Bytes that wait to be sent. */
   get queuedBytes(): number {
-    return this.#outbox.queuedBytes;
+    return this.#sendQueue.queuedBytes;
   }
 
   /** Messages that wait to be sent. */
   get queuedMessages(): number {
-    return this.#outbox.length;
+    return this.#sendQueue.length;
   }
 
   /** Calls that wait for an answer. */
@@ -182,13 +188,13 @@ export class Connection implements Source, Responder {
 
   /** How often the ring was full. */
   get waits(): number {
-    return this.#outbox.waits;
+    return this.#sendQueue.waits;
   }
 
   /** Resolves when nothing waits to be sent; rejects when the peer is gone. */
   get writable(): Promise<void> {
     if (this.#state !== "open") return Promise.reject(this.#goneError());
-    if (this.#outbox.isEmpty) return Promise.resolve();
+    if (this.#sendQueue.isEmpty) return Promise.resolve();
     if (this.#writable === undefined) {
       this.#writable = Promise.withResolvers();
       this.#reactor.ref();
@@ -318,7 +324,7 @@ export class Connection implements Source, Responder {
   /** Answers a request. Used by {@linkcode IncomingCall}. */
   respond(correlation: number, payload: Uint8Array | undefined, flags: number): void {
     if (this.#state !== "open") return;
-    this.#inbox.answered(correlation);
+    this.#dispatcher.answered(correlation);
     const size = payload?.length ?? 0;
     const { maxMessageBytes } = this.#limits;
     if (size > maxMessageBytes && isUsers(RecordKind.response, flags)) {
@@ -357,7 +363,7 @@ export class Connection implements Source, Responder {
     const given = payload === undefined ? flags | RecordFlag.nothing : flags;
     let sent = false;
     try {
-      sent = this.#outbox.post(kind, given, method, correlation, extra, payload, mayOverflow);
+      sent = this.#sendQueue.post(kind, given, method, correlation, extra, payload, mayOverflow);
     } catch (error) {
       if (!(error instanceof CorruptSegmentError)) {
         this.statistics.overflows++;
@@ -398,7 +404,7 @@ export class Connection implements Source, Responder {
 
   /** Messages go first: they may wait for each other, streams can wait. */
   #writePiece(id: number, bytes: Uint8Array, from: number, to: number): boolean {
-    if (!this.#outbox.isEmpty) return false;
+    if (!this.#sendQueue.isEmpty) return false;
     if (!this.#producer.write(RecordKind.data, 0, 0, id, 0, bytes, from, to)) return false;
     this.statistics.bytesSent += to - from;
     if (this.#producer.takeConsumerWaiting()) this.#ringPeer();
@@ -442,19 +448,19 @@ export class Connection implements Source, Responder {
 
   /** Does something wait for room in the ring? */
   #isSending(): boolean {
-    return this.#writable !== undefined || !this.#outbox.isEmpty || this.streams.isWaiting;
+    return this.#writable !== undefined || !this.#sendQueue.isEmpty || this.streams.isWaiting;
   }
 
   #flush(): Polled {
-    let wrote = this.#outbox.flush();
+    let wrote = this.#sendQueue.flush();
     if (wrote && this.#producer.takeConsumerWaiting()) this.#ringPeer();
-    if (this.streams.isWaiting && this.#outbox.isEmpty) {
+    if (this.streams.isWaiting && this.#sendQueue.isEmpty) {
       const { pieces, finished } = this.streams.flush();
       if (finished) return Polled.resolved;
       wrote ||= pieces > 0;
     }
     // Half of the ring: whoever goes on sending then writes more than one message.
-    if (this.#writable !== undefined && this.#outbox.isEmpty && this.#producer.isHalfFree()) {
+    if (this.#writable !== undefined && this.#sendQueue.isEmpty && this.#producer.isHalfFree()) {
       this.#settleWritable()!.resolve();
       return Polled.resolved;
     }
@@ -477,7 +483,7 @@ export class Connection implements Source, Responder {
     let result: Polled = Polled.done;
     let records = 0;
     do {
-      if (!this.#inbox.take(consumer)) result = Polled.resolved;
+      if (!this.#dispatcher.take(consumer)) result = Polled.resolved;
       if (this.#state !== "open") return Polled.resolved;
     } while (++records < RECORDS_PER_POLL && consumer.next());
     if (consumer.takeProducerWaiting()) this.#ringPeer();
@@ -510,7 +516,7 @@ export class Connection implements Source, Responder {
 
   #canFlush(): boolean {
     try {
-      if (!this.#outbox.isEmpty) return this.#outbox.canFlush();
+      if (!this.#sendQueue.isEmpty) return this.#sendQueue.canFlush();
       if (this.streams.isWaiting && this.#producer.hasRoomFor(this.streams.pieceBytes)) return true;
       return this.#writable !== undefined && this.#producer.isHalfFree();
     } catch {
@@ -548,7 +554,7 @@ export class Connection implements Source, Responder {
 
   /** Resolves when all that waits to be sent is in the ring, or after `timeout` ms. */
   async drained(timeout: number): Promise<void> {
-    if (this.#state !== "open" || this.#outbox.isEmpty) return;
+    if (this.#state !== "open" || this.#sendQueue.isEmpty) return;
     const over = Promise.withResolvers<void>();
     const timer = this.#reactor.startTimer(() => over.resolve(), timeout);
     this.#reactor.ref();
@@ -581,7 +587,7 @@ export class Connection implements Source, Responder {
     this.#reason = reason;
     Atomics.store(this.#segment.words, this.#ownState, SideState.closed);
     if (reason !== "died") this.#ringPeer();
-    this.statistics.dropped += this.#outbox.discard();
+    this.statistics.dropped += this.#sendQueue.discard();
     if (this.#timer !== undefined) this.#reactor.stopTimer(this.#timer);
     this.#reactor.remove(this.#index);
     this.#peer.onDeath.delete(this.#onDeath);
@@ -592,7 +598,7 @@ export class Connection implements Source, Responder {
     writable?.promise.catch(() => {});
     writable?.reject(this.#goneError());
     this.streams.close(this.#goneError());
-    this.#inbox.abort(this.#goneError());
+    this.#dispatcher.abort(this.#goneError());
     if (!byUs) this.#handler.onGone(reason, cause);
   }
 }

@@ -7,22 +7,20 @@
  * @module
  */
 import { CapacityMismatchError, CodecMismatchError, ConnectionLimitError } from "../errors.ts";
-import { ArgumentError, CorruptSegmentError } from "../errors.ts";
+import { CorruptSegmentError } from "../errors.ts";
 import type { CausewayError } from "../errors.ts";
 import {
   ConnectionLayout,
   connectionPages,
   Header,
   Kind,
-  MAX_CAPACITY,
-  MIN_CAPACITY,
   Refusal,
   Side,
   SideState,
 } from "../memory/layout.ts";
+import { codecName } from "../codec/codec_id.ts";
 import { readNodeId, writeNodeId } from "../memory/names.ts";
 import { Segment, writeText } from "../memory/segment.ts";
-import { show } from "./options.ts";
 import { Polled } from "../wake/reactor.ts";
 import type { Source } from "../wake/reactor.ts";
 import type { Realm } from "../wake/realm.ts";
@@ -203,34 +201,4 @@ export function writeRefusal(segment: Segment, reason: number, value: number): v
 /** The capacity of the rings that a segment was made with. */
 export function offeredCapacity(segment: Segment): number {
   return segment.u32(Header.capacity);
-}
-
-/** Checks a capacity given by a user. */
-export function checkCapacity(capacity: number): number {
-  const valid = Number.isInteger(capacity) && capacity >= MIN_CAPACITY &&
-    capacity <= MAX_CAPACITY && (capacity & (capacity - 1)) === 0;
-  if (!valid) {
-    throw new ArgumentError(
-      `the capacity of a ring is a power of two from ${MIN_CAPACITY} to ${MAX_CAPACITY} bytes, ` +
-        `got ${show(capacity)}`,
-    );
-  }
-  return capacity;
-}
-
-const CODECS = ["bytes", "json", "messagepack"];
-
-/** A number that stands for a codec in shared memory: FNV-1a of its name; 0 for bytes. */
-export function codecId(name: string): number {
-  if (name === "bytes") return 0;
-  let hash = 0x811c9dc5;
-  for (let i = 0; i < name.length; i++) {
-    hash = Math.imul(hash ^ name.charCodeAt(i), 0x01000193) >>> 0;
-  }
-  return hash;
-}
-
-/** The name of a codec's number, for messages. */
-export function codecName(id: number): string {
-  return CODECS.find((name) => codecId(name) === id) ?? `#${id.toString(16)}`;
 }

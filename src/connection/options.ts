@@ -4,18 +4,9 @@
  * @module
  */
 import { ArgumentError, MessageTooLargeError } from "../errors.ts";
-import { show } from "../memory/options.ts";
+import { show } from "../options.ts";
+import type { OptionsOf } from "../options.ts";
 import { STREAM_WINDOW } from "./stream_host.ts";
-
-export { checkFlag, checkOptions, checkSignal, show } from "../memory/options.ts";
-
-/** How to wait. */
-export interface WaitOptions {
-  /** Milliseconds; `Infinity` waits for ever. */
-  timeout?: number;
-  /** Gives up when it is aborted; the promise rejects with its reason. */
-  signal?: AbortSignal;
-}
 
 /** Options of everything that is opened. */
 export interface OpenOptions {
@@ -46,12 +37,6 @@ export interface OpenOptions {
   onError?: (error: unknown) => void;
 }
 
-/** An entry for each option of a type, which the compiler holds against it. */
-export type OptionsOf<Options> = Record<keyof Required<Options>, true>;
-
-/** The options of {@linkcode WaitOptions}. */
-export const WAIT_OPTIONS: OptionsOf<WaitOptions> = { timeout: true, signal: true };
-
 /** The options of {@linkcode OpenOptions}. */
 export const OPEN_OPTIONS: OptionsOf<OpenOptions> = {
   directory: true,
@@ -75,19 +60,9 @@ export interface ConnectionLimits {
   readonly streamWindowBytes: number;
 }
 
-const DEFAULT_TIMEOUT = 30_000;
 const DEFAULT_SEND_QUEUE = 16 << 20;
 const DEFAULT_MAX_MESSAGE = 1 << 30;
 const MAX_MESSAGE = 0x7fff_ffff;
-
-/** Checks a timeout given by a user. */
-export function checkTimeout(timeout: number | undefined, fallback = DEFAULT_TIMEOUT): number {
-  if (timeout === undefined) return fallback;
-  if (typeof timeout === "number" && timeout >= 0) return timeout;
-  throw new ArgumentError(
-    `a timeout is a number of milliseconds from 0, or Infinity, got ${show(timeout)}`,
-  );
-}
 
 /** The limits of a connection from a user's options. */
 export function limitsOf(options: OpenOptions, borrow = false): ConnectionLimits {
@@ -124,21 +99,4 @@ export function checkPayload(payload: Uint8Array | undefined, maxMessageBytes: n
   if (payload.length > maxMessageBytes) {
     throw new MessageTooLargeError(payload.length, maxMessageBytes, "this side");
   }
-}
-
-/** What to do with errors that nobody waits for. */
-export function errorSink(
-  onError: ((error: unknown) => void) | undefined,
-): (error: unknown) => void {
-  return onError ?? ((error) =>
-    queueMicrotask(() => {
-      throw error;
-    }));
-}
-
-/** What to do with what a peer did wrong. */
-export function peerErrorSink(
-  onError: ((error: unknown) => void) | undefined,
-): (error: unknown) => void {
-  return onError ?? ((): void => {});
 }

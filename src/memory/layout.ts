@@ -143,32 +143,32 @@ export const ConnectionLayout = {
 } as const;
 
 /**
- * A server: what a client must know to knock.
+ * A server: what a client must know to announce.
  *
  *     0     header; capacity: 0 or the only ring capacity it accepts; codec
- *     128   door: source index in the creator's ready bitmap
+ *     128   source: source index in the creator's ready bitmap
  *     132   state: 1 open, 2 closed
  *     136   connection limit
- *     256   knocks: counts clients that want in
+ *     256   announcements: counts clients that want in
  *     384   connections: how many are open now, for tools
  *     2048  name: length (u32), then UTF-8 (cut at 2044 bytes)
  */
 export const ServerLayout = {
-  door: 128,
+  source: 128,
   state: 132,
   limit: 136,
-  knocks: 256,
+  announcements: 256,
   connections: 384,
   name: 2048,
   nameBytes: 2044,
   pages: 1,
 } as const;
 
-/** The most members that a commons can have. */
+/** The most members that a membership can have. */
 export const MAX_MEMBERS = 256;
 
 /**
- * A commons: a segment that all who use a name share, and that goes with the last
+ * A membership: a segment that all who use a name share, and that goes with the last
  * of them. Queues, pipes, shared memory and locks are one.
  *
  *     0     header
@@ -178,7 +178,7 @@ export const MAX_MEMBERS = 256;
  *     4096  slots of 256 members, see {@linkcode Member}
  *     20480 data of the pattern
  */
-export const CommonsLayout = {
+export const MembershipLayout = {
   used: 128,
   words: 256,
   name: 2048,
@@ -190,7 +190,7 @@ export const CommonsLayout = {
 } as const;
 
 /**
- * A member of a commons, on a cache line of its own.
+ * A member of a membership, on a cache line of its own.
  *
  *     +0   state: 0 free, 1 joined
  *     +4   source: index in its node's ready bitmap
@@ -201,7 +201,7 @@ export const CommonsLayout = {
 export const Member = { state: 0, source: 4, node: 8, waiting: 16, words: 20, bytes: 64 } as const;
 
 /**
- * Shared memory: a commons whose data are the user's bytes. Its capacity is the
+ * Shared memory: a membership whose data are the user's bytes. Its capacity is the
  * data's size in pages.
  *
  *     256   size in bytes: low word, high word
@@ -210,7 +210,7 @@ export const Member = { state: 0, source: 4, node: 8, waiting: 16, words: 20, by
 export const MemoryLayout = { sizeLow: 256, sizeHigh: 260, element: 264 } as const;
 
 /**
- * A mutex: a commons without data.
+ * A mutex: a membership without data.
  *
  *     256   owner: 0 free, slot of the member that holds it plus 1; bit 31: abandoned
  *     384   contended: not 0 if somebody may wait
@@ -218,7 +218,7 @@ export const MemoryLayout = { sizeLow: 256, sizeHigh: 260, element: 264 } as con
 export const MutexLayout = { owner: 256, contended: 384 } as const;
 
 /**
- * A read-write lock: a commons without data.
+ * A read-write lock: a membership without data.
  *
  *     256   writer: 0 nobody, slot of the member that writes or wants to plus 1; bit 30: it
  *           writes; bit 31: abandoned
@@ -229,7 +229,7 @@ export const MutexLayout = { owner: 256, contended: 384 } as const;
 export const RwLockLayout = { writer: 256, contended: 384 } as const;
 
 /**
- * An event: a commons without data.
+ * An event: a membership without data.
  *
  *     256   mode: 1 stays set, 2 resets itself
  *     384   state: 1 set; with mode 2: how many may pass
@@ -244,7 +244,7 @@ export const EventLayout = { mode: 256, state: 384, sets: 512, contended: 640 } 
 export const QUEUE_CHUNKS = 32;
 
 /**
- * A queue: a commons whose data are 32 chunks of records, capacity / 32 bytes each.
+ * A queue: a membership whose data are 32 chunks of records, capacity / 32 bytes each.
  *
  *     256   changes: counts chunks that were begun, and records that became ready again
  *     384   orders: how many chunks were begun, wraps at 2^32
@@ -294,7 +294,7 @@ export const JobState = { unwritten: 0, ready: 1, taken: 2, done: 3 } as const;
 export const REDELIVERED = 0x10;
 
 /**
- * A pipe: a commons with a ring of slots that all have one size. Capacity: slots, a
+ * A pipe: a membership with a ring of slots that all have one size. Capacity: slots, a
  * power of two. Both counters wrap at 2^32; the slot of a message is its number
  * modulo the capacity.
  *
@@ -346,7 +346,7 @@ export const PublisherState = { open: 1, closed: 2 } as const;
  * A publisher of a topic: its broadcast ring, and a slot for each subscriber.
  *
  *     0     header; capacity: data bytes of the ring; codec
- *     128   door: source index in the creator's ready bitmap
+ *     128   source: source index in the creator's ready bitmap
  *     132   state: 1 open, 2 closed
  *     136   slots: how many there are
  *     256   oldest: position of the oldest record that stays whole (publisher)
@@ -355,7 +355,7 @@ export const PublisherState = { open: 1, closed: 2 } as const;
  *     4096  slots, see {@linkcode SubscriberSlot}; then data, from the next page on
  */
 export const PublisherLayout = {
-  door: 128,
+  source: 128,
   state: 132,
   slots: 136,
   oldest: 256,
@@ -426,10 +426,10 @@ export function publisherData(slots: number): number {
  * A subscriber of a topic, as a publisher that comes later finds it: one page.
  *
  *     0     header; codec
- *     128   knocks: counts publishers that came; written by them
+ *     128   announcements: counts publishers that came; written by them
  *     256   policy: 0 block, 1 drop the oldest, 2 disconnect
  */
-export const SubscriberLayout = { knocks: 128, policy: 256, pages: 1 } as const;
+export const SubscriberLayout = { announcements: 128, policy: 256, pages: 1 } as const;
 
 /** The least and the greatest capacity of a ring, in bytes; powers of two. */
 export const MIN_CAPACITY = 4096;

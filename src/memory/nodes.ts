@@ -72,12 +72,12 @@ export function openNode(
 /** Is there proof that the node is dead? Cleans up after it if so. */
 export function isNodeDead(binding: Binding, directory: RuntimeDirectory, id: string): boolean {
   if (Segment.probeLease(binding, directory.path(NODES, id)) === true) return false;
-  buryNode(directory, id);
+  reapNode(directory, id);
   return true;
 }
 
 /** Removes all that a node left behind. Its death has been proved. */
-export function buryNode(directory: RuntimeDirectory, id: string): void {
+export function reapNode(directory: RuntimeDirectory, id: string): void {
   for (const kind of directory.list(directory.root)) {
     if (kind === NODES || kind.startsWith(".")) continue;
     for (const name of directory.list(directory.path(kind))) {
@@ -153,7 +153,7 @@ export function sweep(binding: Binding, directory: RuntimeDirectory): void {
     if (!isNodeId(id)) continue;
     const held = Segment.probeLease(binding, path);
     if (id !== file) removeUnpublished(directory, path, held);
-    else if (held === false) buryNode(directory, id);
+    else if (held === false) reapNode(directory, id);
   }
 }
 

@@ -4,20 +4,20 @@
  *
  * @module
  */
-import { codecId } from "../connection/handshake.ts";
-import { checkTimeout, errorSink } from "../connection/options.ts";
-import type { WaitOptions } from "../connection/options.ts";
+import { codecId } from "../codec/codec_id.ts";
+import { checkTimeout, errorSink } from "../options.ts";
+import type { WaitOptions } from "../options.ts";
 import { ClosedError, CorruptSegmentError, ParameterMismatchError } from "../errors.ts";
-import { CommonsLayout, Header, Kind, PAGE, PipeLayout, Role } from "../memory/layout.ts";
+import { Header, Kind, MembershipLayout, PAGE, PipeLayout, Role } from "../memory/layout.ts";
 import { checkName, encodeName } from "../memory/names.ts";
 import { PIPES } from "../memory/nodes.ts";
 import { readText, writeText } from "../memory/segment.ts";
 import type { Segment } from "../memory/segment.ts";
-import { Commons } from "../wake/commons.ts";
-import type { CommonsHooks, CommonsParameters } from "../wake/commons.ts";
+import { Membership } from "../membership/membership.ts";
+import type { MembershipHooks, MembershipParameters } from "../membership/membership.ts";
 import type { Source } from "../wake/reactor.ts";
 import { Realm } from "../wake/realm.ts";
-import { WaitLine } from "../wake/wait_line.ts";
+import { WaitQueue } from "../wake/wait_queue.ts";
 import { strideOf } from "./options.ts";
 import type { PipeOptions, Shape } from "./options.ts";
 import {
@@ -45,7 +45,7 @@ export class PipeEnd {
   readonly role: RoleName;
   readonly shape: Shape;
   readonly realm: Realm;
-  readonly commons: Commons;
+  readonly membership: Membership;
   /** Index of its source in the reactor. */
   readonly index: number;
   readonly slots: Slots;
@@ -53,7 +53,7 @@ export class PipeEnd {
   readonly timeout: number;
   readonly #options: PipeOptions;
   readonly #closer: () => void;
-  readonly #partners: WaitLine;
+  readonly #partners: WaitQueue;
   readonly #words: Int32Array;
   /** The other's role word as last seen, and whether it was told. */
   #seen = 0;
@@ -61,7 +61,7 @@ export class PipeEnd {
   #closedBy: unknown;
   #closed = false;
   /** Waits of the pattern, which end when it closes. */
-  #line: WaitLine | undefined;
+  #line: WaitQueue | undefined;
 
   private constructor(
     name: string,
@@ -83,22 +83,22 @@ export class PipeEnd {
     this.index = reactor.reserve();
     try {
       const parameters = parametersOf(name, encoded, options, shape);
-      this.commons = Commons.join(realm, parameters, this.#hooks(), this.index);
+      this.membership = Membership.join(realm, parameters, this.#hooks(), this.index);
     } catch (error) {
       reactor.remove(this.index);
       throw error;
     }
-    this.#words = this.commons.segment.words;
+    this.#words = this.membership.segment.words;
     try {
-      this.slots = new Slots(this.commons.segment);
+      this.slots = new Slots(this.membership.segment);
     } catch (error) {
       this.#leave();
       throw error;
     }
     // Those who came and went before aren't told of.
-    this.#seen = roleWord(this.commons.segment, otherRole(role)) & ~Role.holder;
+    this.#seen = roleWord(this.membership.segment, otherRole(role)) & ~Role.holder;
     // Whoever comes or goes rings, without being asked.
-    this.#partners = new WaitLine(reactor, this.index, () => {});
+    this.#partners = new WaitQueue(reactor, this.index, () => {});
     this.ringPartner();
   }
 
@@ -127,10 +127,10 @@ export class PipeEnd {
   /** Throws away a pipe that nobody uses, with what is in it; false if there is none. */
   static async remove(name: string, directory: string | undefined): Promise<boolean> {
     const encoded = await encodeName(checkName(name));
-    return await Realm.visit(directory, (realm) => Commons.remove(realm, PIPES, encoded));
+    return await Realm.visit(directory, (realm) => Membership.remove(realm, PIPES, encoded));
   }
 
-  #hooks(): CommonsHooks {
+  #hooks(): MembershipHooks {
     const { role, name, realm, shape, index } = this;
     return {
       initialise: (segment) => initialise(segment, shape),
@@ -149,7 +149,7 @@ export class PipeEnd {
   }
 
   /** Starts polling. `line` holds those who wait for messages, or for room. */
-  start(source: Source, line: WaitLine): void {
+  start(source: Source, line: WaitQueue): void {
     this.#line = line;
     this.realm.reactor.attach(this.index, source);
   }
@@ -166,7 +166,7 @@ export class PipeEnd {
 
   /** Is the other end there? */
   get isConnected(): boolean {
-    return !this.#closed && holderOf(this.commons.segment, otherRole(this.role)) >= 0;
+    return !this.#closed && holderOf(this.membership.segment, otherRole(this.role)) >= 0;
   }
 
   /** Resolves when the other end is there. */
@@ -189,7 +189,7 @@ export class PipeEnd {
 
   /** Is the other end in this very thread? Then blocking it would be in vain. */
   get isPartnerHere(): boolean {
-    const { segment } = this.commons;
+    const { segment } = this.membership;
     const holder = holderOf(segment, otherRole(this.role));
     return holder >= 0 && nodeOf(segment, holder) === this.realm.id;
   }
@@ -209,8 +209,8 @@ export class PipeEnd {
   /** Rings the other end, if there is one. */
   ringPartner(): void {
     try {
-      const holder = holderOf(this.commons.segment, otherRole(this.role));
-      if (holder >= 0) this.commons.members.ring(holder);
+      const holder = holderOf(this.membership.segment, otherRole(this.role));
+      if (holder >= 0) this.membership.members.ring(holder);
     } catch (error) {
       if (!(error instanceof CorruptSegmentError)) throw error;
       this.fail(error);
@@ -225,7 +225,7 @@ export class PipeEnd {
 
   /** For each poll: tells of the other end's coming and going. */
   watch(): void {
-    const word = roleWord(this.commons.segment, otherRole(this.role));
+    const word = roleWord(this.membership.segment, otherRole(this.role));
     if (word !== this.#seen) this.#partnerChanged(word);
   }
 
@@ -253,7 +253,7 @@ export class PipeEnd {
 
   /** For the source's `arm`: nobody came or went since the last poll. */
   isSettled(): boolean {
-    return roleWord(this.commons.segment, otherRole(this.role)) === this.#seen;
+    return roleWord(this.membership.segment, otherRole(this.role)) === this.#seen;
   }
 
   /** Runs what a user gave; what it throws isn't ours. */
@@ -321,11 +321,11 @@ export class PipeEnd {
   }
 
   #leave(): void {
-    const { segment, index } = this.commons;
+    const { segment, index } = this.membership;
     release(segment, this.role, index, "closed");
     this.ringPartner();
     this.realm.reactor.remove(this.index);
-    this.commons.leave();
+    this.membership.leave();
   }
 }
 
@@ -334,7 +334,7 @@ function parametersOf(
   encoded: string,
   options: PipeOptions,
   shape: Shape,
-): CommonsParameters {
+): MembershipParameters {
   const codec = codecId(shape.codec.name);
   const { codecName, codecNameBytes } = PipeLayout;
   return {
@@ -366,7 +366,7 @@ function checkShape(segment: Segment, shape: Shape, name: string): void {
   const stride = segment.u32(PipeLayout.stride);
   const fixed = segment.u32(PipeLayout.fixed) !== 0;
   const isPower = capacity > 0 && capacity <= 1 << 30 && (capacity & (capacity - 1)) === 0;
-  const pages = CommonsLayout.pages + Math.ceil((capacity * stride) / PAGE);
+  const pages = MembershipLayout.pages + Math.ceil((capacity * stride) / PAGE);
   if (
     !isPower || stride !== strideOf(messageBytes, fixed) || stride === 0 ||
     pages * PAGE !== segment.bytes.length

@@ -7,7 +7,7 @@ import type { Codec } from "../codec/codec.ts";
 import { checkCodec } from "../codec/codec.ts";
 import { isFixedCodec } from "../codec/typed_codec.ts";
 import type { FixedCodec } from "../codec/typed_codec.ts";
-import { checkFlag, checkOptions, checkTimeout, show } from "../connection/options.ts";
+import { checkFlag, checkOptions, checkTimeout, show } from "../options.ts";
 import { ArgumentError } from "../errors.ts";
 import type { GoneReason } from "../errors.ts";
 

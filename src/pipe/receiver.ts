@@ -8,18 +8,18 @@ import { messagePack } from "../codec/messagepack.ts";
 import { StructCodec } from "../codec/struct.ts";
 import type { ViewCursor } from "../codec/struct.ts";
 import type { TypedCodec } from "../codec/typed_codec.ts";
-import { checkOptions, checkTimeout } from "../connection/options.ts";
-import type { WaitOptions } from "../connection/options.ts";
+import { checkOptions, checkTimeout } from "../options.ts";
+import type { WaitOptions } from "../options.ts";
 import { ArgumentError, ClosedError, CorruptSegmentError, DeadlockError } from "../errors.ts";
 import { Polled } from "../wake/reactor.ts";
 import type { Source } from "../wake/reactor.ts";
-import { WaitLine } from "../wake/wait_line.ts";
+import { WaitQueue } from "../wake/wait_queue.ts";
 import { PipeEnd } from "./end.ts";
-import { checkHandlers, Delivery } from "./delivery.ts";
-import type { Handlers } from "./delivery.ts";
+import { checkHandlers, MessageHandler } from "./message_handler.ts";
+import type { Handlers } from "./message_handler.ts";
 import { checkCount, checkFunction, checkRemoveOptions, PIPE_OPTIONS, shapeOf } from "./options.ts";
 import type { PipeOptions } from "./options.ts";
-import { Inbox } from "./inbox.ts";
+import { MessageReader } from "./message_reader.ts";
 
 /** Options of {@linkcode Receiver.open}. */
 export interface ReceiverOptions<T, V = never> extends PipeOptions, Handlers<T, V> {
@@ -64,23 +64,23 @@ export class Receiver<T = unknown, V = never> implements AsyncDisposable, AsyncI
   /** The name it was opened with. */
   readonly name: string;
   readonly #end: PipeEnd;
-  readonly #inbox: Inbox<T>;
-  readonly #line: WaitLine;
+  readonly #reader: MessageReader<T>;
+  readonly #line: WaitQueue;
   readonly #view: ViewCursor<unknown> | undefined;
-  readonly #delivery: Delivery<T, V> | undefined;
+  readonly #handler: MessageHandler<T, V> | undefined;
 
   private constructor(end: PipeEnd, handlers: Handlers<T, V>) {
     this.name = end.name;
     this.#end = end;
-    this.#inbox = new Inbox(end);
-    this.#line = new WaitLine(end.realm.reactor, end.index, end.setWaiting);
+    this.#reader = new MessageReader(end);
+    this.#line = new WaitQueue(end.realm.reactor, end.index, end.setWaiting);
     const { codec } = end.shape;
     if (codec instanceof StructCodec) {
       this.#view = codec.makeView(end.slots.data) as ViewCursor<unknown>;
     }
     const { onMessage, onMessages, onRead } = handlers;
     if (onMessage ?? onMessages ?? onRead) {
-      this.#delivery = new Delivery(end, this.#inbox, handlers, this.#view);
+      this.#handler = new MessageHandler(end, this.#reader, handlers, this.#view);
       end.ref();
     }
     const source: Source = { poll: () => this.#poll(), arm: () => this.#arm() };
@@ -155,7 +155,7 @@ export class Receiver<T = unknown, V = never> implements AsyncDisposable, AsyncI
    * before it; it wraps at 2^32. It is the number of the next message.
    */
   get position(): number {
-    return this.#inbox.position;
+    return this.#reader.position;
   }
 
   /** Is a sender there? */
@@ -196,7 +196,7 @@ export class Receiver<T = unknown, V = never> implements AsyncDisposable, AsyncI
   /** Receives a message if there is one, otherwise `undefined`. */
   tryReceive(): T | undefined {
     this.#checkFree();
-    return this.#isEmpty() ? undefined : this.#inbox.take();
+    return this.#isEmpty() ? undefined : this.#reader.take();
   }
 
   /**
@@ -245,7 +245,7 @@ export class Receiver<T = unknown, V = never> implements AsyncDisposable, AsyncI
     this.#checkFree();
     checkFunction("handler", handler);
     const view = this.#checkView();
-    return this.#isEmpty() ? 0 : this.#inbox.read(view, handler as never, checkMax(max));
+    return this.#isEmpty() ? 0 : this.#reader.read(view, handler as never, checkMax(max));
   }
 
   /**
@@ -316,7 +316,7 @@ export class Receiver<T = unknown, V = never> implements AsyncDisposable, AsyncI
 
   #checkFree(): void {
     this.#end.checkOpen();
-    if (this.#delivery === undefined) return;
+    if (this.#handler === undefined) return;
     throw new ArgumentError(
       `the receiver of pipe "${this.name}" has a handler, which gets the messages: leave it out to ` +
         "receive them by hand",
@@ -325,17 +325,17 @@ export class Receiver<T = unknown, V = never> implements AsyncDisposable, AsyncI
 
   /** Is there nothing for who doesn't wait? Those who do come first. */
   #isEmpty(): boolean {
-    return this.#line.length > 0 || this.#inbox.available(1) === 0;
+    return this.#line.length > 0 || this.#reader.available(1) === 0;
   }
 
   /** In a list, because a message may be `undefined`. */
   readonly #takeOne = (): [T] | undefined =>
-    this.#inbox.available(1) === 0 ? undefined : [this.#inbox.take()];
+    this.#reader.available(1) === 0 ? undefined : [this.#reader.take()];
 
   #takeSome(max: number | undefined): () => T[] | undefined {
     this.#checkFree();
     const most = checkMax(max);
-    return () => this.#inbox.available(1) === 0 ? undefined : this.#inbox.takeMany(most);
+    return () => this.#reader.available(1) === 0 ? undefined : this.#reader.takeMany(most);
   }
 
   #reading(handler: (view: V, count: number) => void, max: number | undefined) {
@@ -344,9 +344,9 @@ export class Receiver<T = unknown, V = never> implements AsyncDisposable, AsyncI
     const view = this.#checkView();
     const most = checkMax(max);
     return (): number | undefined =>
-      this.#inbox.available(1) === 0
+      this.#reader.available(1) === 0
         ? undefined
-        : this.#inbox.read(view, handler as never, most) || undefined;
+        : this.#reader.read(view, handler as never, most) || undefined;
   }
 
   #checkView(): ViewCursor<unknown> {
@@ -359,8 +359,8 @@ export class Receiver<T = unknown, V = never> implements AsyncDisposable, AsyncI
   #block<R>(take: () => R | undefined, timeout: number | undefined): R {
     this.#checkFree();
     const limit = checkTimeout(timeout, this.#end.timeout);
-    if (this.#end.isPartnerHere && this.#inbox.available(1) === 0) {
-      if (!this.#end.realm.reactor.runUntilIdle(() => this.#inbox.available(1) > 0)) {
+    if (this.#end.isPartnerHere && this.#reader.available(1) === 0) {
+      if (!this.#end.realm.reactor.runUntilIdle(() => this.#reader.available(1) > 0)) {
         throw new DeadlockError(
           this.name,
           "the pipe is empty, and its sender is in the same thread, which can't send meanwhile",
@@ -375,9 +375,9 @@ export class Receiver<T = unknown, V = never> implements AsyncDisposable, AsyncI
   #poll(): Polled {
     this.#end.watch();
     if (this.#end.isClosed) return Polled.nothing;
-    if (this.#delivery === undefined) return this.#line.poll();
+    if (this.#handler === undefined) return this.#line.poll();
     try {
-      return this.#delivery.poll();
+      return this.#handler.poll();
     } catch (error) {
       return this.#onCorrupt(error);
     }
@@ -385,9 +385,9 @@ export class Receiver<T = unknown, V = never> implements AsyncDisposable, AsyncI
 
   #arm(): boolean {
     if (!this.#end.isSettled()) return false;
-    if (this.#delivery === undefined) return this.#line.arm();
+    if (this.#handler === undefined) return this.#line.arm();
     try {
-      return this.#delivery.arm();
+      return this.#handler.arm();
     } catch (error) {
       this.#onCorrupt(error);
       return true;

@@ -7,7 +7,7 @@
  */
 import { CorruptSegmentError, NameTakenError } from "../errors.ts";
 import type { GoneReason } from "../errors.ts";
-import { CommonsLayout, MAX_MEMBERS, Member, PipeLayout, Role } from "../memory/layout.ts";
+import { MAX_MEMBERS, Member, MembershipLayout, PipeLayout, Role } from "../memory/layout.ts";
 import { readNodeId } from "../memory/names.ts";
 import type { Segment } from "../memory/segment.ts";
 import type { Realm } from "../wake/realm.ts";
@@ -34,7 +34,7 @@ export function holderOf(segment: Segment, role: RoleName): number {
 
 /** The node id of a member. */
 export function nodeOf(segment: Segment, member: number): string {
-  return readNodeId(segment.bytes, CommonsLayout.slots + member * Member.bytes + Member.node);
+  return readNodeId(segment.bytes, MembershipLayout.slots + member * Member.bytes + Member.node);
 }
 
 /**

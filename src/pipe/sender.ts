@@ -7,8 +7,8 @@ import type { Codec } from "../codec/codec.ts";
 import { messagePack } from "../codec/messagepack.ts";
 import { StructCodec, ViewCursor } from "../codec/struct.ts";
 import type { TypedCodec } from "../codec/typed_codec.ts";
-import { checkOptions, checkTimeout } from "../connection/options.ts";
-import type { WaitOptions } from "../connection/options.ts";
+import { checkOptions, checkTimeout } from "../options.ts";
+import type { WaitOptions } from "../options.ts";
 import {
   ArgumentError,
   CodecError,
@@ -18,7 +18,7 @@ import {
 } from "../errors.ts";
 import { Polled } from "../wake/reactor.ts";
 import type { Source } from "../wake/reactor.ts";
-import { WaitLine } from "../wake/wait_line.ts";
+import { WaitQueue } from "../wake/wait_queue.ts";
 import { PipeEnd } from "./end.ts";
 import {
   checkCount,
@@ -66,7 +66,7 @@ export class Sender<T = unknown, V = never> implements AsyncDisposable {
   readonly name: string;
   readonly #end: PipeEnd;
   readonly #slots: SlotWriter;
-  readonly #line: WaitLine;
+  readonly #line: WaitQueue;
   readonly #view: ViewCursor<unknown> | undefined;
   /** A codec, or who fills a batch, is at work on the next slots. */
   #filling = false;
@@ -77,7 +77,7 @@ export class Sender<T = unknown, V = never> implements AsyncDisposable {
     this.name = end.name;
     this.#end = end;
     this.#slots = new SlotWriter(end.slots);
-    this.#line = new WaitLine(end.realm.reactor, end.index, end.setWaiting);
+    this.#line = new WaitQueue(end.realm.reactor, end.index, end.setWaiting);
     const { codec } = end.shape;
     if (codec instanceof StructCodec) {
       this.#view = codec.makeView(end.slots.data) as ViewCursor<unknown>;

@@ -13,18 +13,18 @@
  */
 import { ClosedError } from "../errors.ts";
 import { Kind, QueueLayout } from "../memory/layout.ts";
-import { codecId, codecName } from "../connection/handshake.ts";
+import { codecId, codecName } from "../codec/codec_id.ts";
 import type { Timer } from "../platform/binding.ts";
-import { Commons } from "../wake/commons.ts";
-import type { CommonsHooks } from "../wake/commons.ts";
+import { Membership } from "../membership/membership.ts";
+import type { MembershipHooks } from "../membership/membership.ts";
 import { Polled } from "../wake/reactor.ts";
 import type { Source } from "../wake/reactor.ts";
 import type { Realm } from "../wake/realm.ts";
-import { WaitLine } from "../wake/wait_line.ts";
+import { WaitQueue } from "../wake/wait_queue.ts";
 import { checkQueue, ChunkPool, maxMessageBytes, queueBytes } from "./pool.ts";
 import { ChunkReader } from "./reader.ts";
 import { recoverMember } from "./recover.ts";
-import { Sleepers } from "./sleepers.ts";
+import { WaiterBitmap } from "./waiter_bitmap.ts";
 import { ChunkWriter } from "./writer.ts";
 
 /** The folder of queues in the runtime directory. */
@@ -80,8 +80,8 @@ export class QueueCore implements Source {
   readonly maxBytes: number;
   readonly capacity: number;
   /** Those here who wait for a message, and for room. */
-  readonly messages: WaitLine;
-  readonly room: WaitLine;
+  readonly messages: WaitQueue;
+  readonly room: WaitQueue;
   readonly reader: ChunkReader;
   readonly counts = {
     messagesEnqueued: 0,
@@ -95,10 +95,10 @@ export class QueueCore implements Source {
   readonly #what: string;
   readonly #realm: Realm;
   readonly #index: number;
-  readonly #commons: Commons;
+  readonly #membership: Membership;
   readonly #writer: ChunkWriter;
-  readonly #wantMessage: Sleepers;
-  readonly #wantRoom: Sleepers;
+  readonly #wantMessage: WaiterBitmap;
+  readonly #wantRoom: WaiterBitmap;
   readonly #held = new Set<Held>();
   #closed = false;
   /** Did we ask to be rung, and for what? */
@@ -108,22 +108,22 @@ export class QueueCore implements Source {
   #roomTimer: Timer | undefined;
   #roomDelay = LOOK_AGAIN;
 
-  private constructor(realm: Realm, what: string, index: number, commons: Commons) {
+  private constructor(realm: Realm, what: string, index: number, membership: Membership) {
     this.#realm = realm;
     this.#what = what;
     this.#index = index;
-    this.#commons = commons;
-    const { segment, members, index: member } = commons;
+    this.#membership = membership;
+    const { segment, members, index: member } = membership;
     const pool = new ChunkPool(segment);
     this.capacity = pool.capacity;
     this.maxBytes = maxMessageBytes(pool.capacity);
     this.reader = new ChunkReader(pool, members, member);
     this.#writer = new ChunkWriter(pool, members, member);
-    this.#wantMessage = new Sleepers(members, segment.words, QueueLayout.wantMessage);
-    this.#wantRoom = new Sleepers(members, segment.words, QueueLayout.wantRoom);
+    this.#wantMessage = new WaiterBitmap(members, segment.words, QueueLayout.wantMessage);
+    this.#wantRoom = new WaiterBitmap(members, segment.words, QueueLayout.wantRoom);
     const { reactor } = realm;
-    this.messages = new WaitLine(reactor, index, () => this.#askMessage(), () => this.settle());
-    this.room = new WaitLine(reactor, index, () => this.#askRoom(), () => this.settle());
+    this.messages = new WaitQueue(reactor, index, () => this.#askMessage(), () => this.settle());
+    this.room = new WaitQueue(reactor, index, () => this.#askRoom(), () => this.settle());
   }
 
   /** Joins the queue, or makes it. */
@@ -131,7 +131,7 @@ export class QueueCore implements Source {
     const { name, encoded, capacity, codec, durable } = parameters;
     const index = realm.reactor.reserve();
     try {
-      const commons = Commons.join(
+      const membership = Membership.join(
         realm,
         {
           folder: QUEUE_FOLDER,
@@ -148,7 +148,7 @@ export class QueueCore implements Source {
         HOOKS,
         index,
       );
-      const core = new QueueCore(realm, `queue "${name}"`, index, commons);
+      const core = new QueueCore(realm, `queue "${name}"`, index, membership);
       realm.reactor.attach(index, core);
       return core;
     } catch (error) {
@@ -314,12 +314,12 @@ export class QueueCore implements Source {
 
   #askMessage(): void {
     this.#askedMessage = true;
-    this.#wantMessage.add(this.#commons.index);
+    this.#wantMessage.add(this.#membership.index);
   }
 
   #askRoom(): void {
     this.#askedRoom = true;
-    this.#wantRoom.add(this.#commons.index);
+    this.#wantRoom.add(this.#membership.index);
     // Between finding a chunk done and telling us, a consumer may be stopped.
     this.#roomTimer ??= this.#realm.reactor.startTimer(() => {
       this.#roomTimer = undefined;
@@ -336,11 +336,11 @@ export class QueueCore implements Source {
     if (this.#closed) return;
     if (this.#askedRoom && this.room.length === 0) {
       this.#askedRoom = false;
-      if (!this.#wantRoom.take(this.#commons.index)) this.#wantRoom.ringAll();
+      if (!this.#wantRoom.take(this.#membership.index)) this.#wantRoom.ringAll();
     }
     if (!this.#askedMessage || this.messages.length > 0) return;
     this.#askedMessage = false;
-    if (!this.#wantMessage.take(this.#commons.index)) this.#passOn();
+    if (!this.#wantMessage.take(this.#membership.index)) this.#passOn();
   }
 
   /** Rings one who waits if there is a message. */
@@ -382,7 +382,7 @@ export class QueueCore implements Source {
       if (this.#messageTimer !== undefined) reactor.stopTimer(this.#messageTimer);
       if (this.#roomTimer !== undefined) reactor.stopTimer(this.#roomTimer);
       reactor.remove(this.#index);
-      this.#commons.leave();
+      this.#membership.leave();
     }
   }
 
@@ -396,7 +396,7 @@ export class QueueCore implements Source {
         // It is corrupt: who uses it is told.
       }
     }
-    const { index } = this.#commons;
+    const { index } = this.#membership;
     this.#wantMessage.take(index);
     this.#wantRoom.take(index);
     if (this.#wantMessage.any() && this.#hasMessage()) this.#wantMessage.ringAll();
@@ -404,7 +404,7 @@ export class QueueCore implements Source {
   }
 }
 
-const HOOKS: CommonsHooks = {
+const HOOKS: MembershipHooks = {
   check: checkQueue,
   recover: (segment, member, self) => recoverMember(new ChunkPool(segment), member, self),
 };

@@ -25,7 +25,7 @@ import {
   QueueLayout,
 } from "../memory/layout.ts";
 import type { Segment } from "../memory/segment.ts";
-import { show } from "../connection/options.ts";
+import { show } from "../options.ts";
 
 /** Bytes of a record before its payload. */
 export const JOB_HEADER = 8;
@@ -36,7 +36,7 @@ export const HOLDER_SHIFT = 8;
 /** A chunk with less room than this is full: nothing is appended to it any more. */
 export const LEAST_ROOM = 16;
 
-/** Bytes of headers and chunks behind the commons' own. */
+/** Bytes of headers and chunks behind the membership' own. */
 export function queueBytes(capacity: number): number {
   return QUEUE_CHUNKS * QueueChunk.bytes + capacity;
 }

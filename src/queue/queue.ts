@@ -11,15 +11,15 @@
 import { checkCodec } from "../codec/codec.ts";
 import type { Codec } from "../codec/codec.ts";
 import { messagePack } from "../codec/messagepack.ts";
-import { checkOptions, checkTimeout, show } from "../connection/options.ts";
-import type { WaitOptions } from "../connection/options.ts";
+import { checkOptions, checkTimeout, show } from "../options.ts";
+import type { WaitOptions } from "../options.ts";
 import { ArgumentError, CodecError, MessageTooLargeError, TimeoutError } from "../errors.ts";
 import { checkName, encodeName } from "../memory/names.ts";
 import { passMemory } from "../share/passing.ts";
 import type { Holds, PassingCodec } from "../share/passing.ts";
-import { Commons } from "../wake/commons.ts";
+import { Membership } from "../membership/membership.ts";
 import { Realm } from "../wake/realm.ts";
-import type { WaitLimits, WaitLine } from "../wake/wait_line.ts";
+import type { WaitLimits, WaitQueue } from "../wake/wait_queue.ts";
 import { QUEUE_FOLDER, QueueCore } from "./core.ts";
 import type { QueueStatistics } from "./core.ts";
 import { Delivery } from "./delivery.ts";
@@ -176,7 +176,7 @@ export class Queue<T = unknown> implements AsyncDisposable {
     const encoded = await encodeName(checkName(name));
     return await Realm.visit(
       options.directory,
-      (realm) => Commons.remove(realm, QUEUE_FOLDER, encoded),
+      (realm) => Membership.remove(realm, QUEUE_FOLDER, encoded),
     );
   }
 
@@ -582,7 +582,7 @@ export class Queue<T = unknown> implements AsyncDisposable {
     return this.#block(core.messages, attempt, what, limits.timeout);
   }
 
-  #block<R>(line: WaitLine, attempt: () => R | undefined, what: string, timeout: number): R {
+  #block<R>(line: WaitQueue, attempt: () => R | undefined, what: string, timeout: number): R {
     const end = performance.now() + timeout;
     try {
       for (;;) {

@@ -22,7 +22,7 @@ import {
   REDELIVERED,
 } from "../memory/layout.ts";
 import { LARGE, slabFor } from "../ring/slab.ts";
-import type { Members } from "../wake/members.ts";
+import type { MemberTable } from "../membership/member_table.ts";
 import { HOLDER_SHIFT, JOB_HEADER, STATE_MASK } from "./pool.ts";
 import type { ChunkPool } from "./pool.ts";
 
@@ -60,7 +60,7 @@ export class ChunkReader {
   /** The chunk on which our hazard is. */
   #held = NONE;
 
-  constructor(pool: ChunkPool, members: Members, member: number) {
+  constructor(pool: ChunkPool, members: MemberTable, member: number) {
     this.#pool = pool;
     this.#hazard = members.word(member, Member.words);
     this.#taken = JobState.taken | (member << HOLDER_SHIFT);

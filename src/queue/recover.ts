@@ -11,9 +11,9 @@
 import { CorruptSegmentError } from "../errors.ts";
 import {
   ChunkState,
-  CommonsLayout,
   JobState,
   Member,
+  MembershipLayout,
   QUEUE_CHUNKS,
   QueueChunk,
   QueueLayout,
@@ -43,7 +43,11 @@ export function recoverMember(pool: ChunkPool, member: number, self: number): vo
 }
 
 function setHazard({ words }: ChunkPool, member: number, hazard: number): void {
-  Atomics.store(words, (CommonsLayout.slots + member * Member.bytes + Member.words) >> 2, hazard);
+  Atomics.store(
+    words,
+    (MembershipLayout.slots + member * Member.bytes + Member.words) >> 2,
+    hazard,
+  );
 }
 
 function recoverChunk(pool: ChunkPool, chunk: number, member: number, self: number): void {

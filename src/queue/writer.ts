@@ -19,7 +19,7 @@ import {
   QueueChunk,
   QueueLayout,
 } from "../memory/layout.ts";
-import type { Members } from "../wake/members.ts";
+import type { MemberTable } from "../membership/member_table.ts";
 import { HOLDER_SHIFT, JOB_HEADER, LEAST_ROOM, STATE_MASK } from "./pool.ts";
 import type { ChunkPool } from "./pool.ts";
 
@@ -33,7 +33,7 @@ const LOOP_BYTES = 24;
 /** See the module. */
 export class ChunkWriter {
   readonly #pool: ChunkPool;
-  readonly #members: Members;
+  readonly #members: MemberTable;
   readonly #filling: number;
   readonly #retired: number;
   /** The chunk of our last message, and what its order was; -1 for none. */
@@ -42,7 +42,7 @@ export class ChunkWriter {
   /** Where to append in the chunk that we hold. */
   #end = 0;
 
-  constructor(pool: ChunkPool, members: Members, member: number) {
+  constructor(pool: ChunkPool, members: MemberTable, member: number) {
     this.#pool = pool;
     this.#members = members;
     this.#filling = ChunkState.filling | (member << HOLDER_SHIFT);

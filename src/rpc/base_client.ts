@@ -3,7 +3,7 @@
  *
  * @module
  */
-import type { WaitOptions } from "../connection/options.ts";
+import type { WaitOptions } from "../options.ts";
 import type { Statistics } from "../connection/statistics.ts";
 import type { ClientCore } from "./client_core.ts";
 

@@ -8,9 +8,10 @@ import { Assembly } from "../connection/assembly.ts";
 import { bytesHandler } from "../connection/bytes_handler.ts";
 import type { Connection } from "../connection/connection.ts";
 import type { CallOptions } from "../connection/handler.ts";
-import type { Link } from "../connection/link.ts";
-import { checkOptions, limitsOf } from "../connection/options.ts";
-import type { WaitOptions } from "../connection/options.ts";
+import type { ReconnectingConnection } from "../connection/reconnecting_connection.ts";
+import { checkOptions } from "../options.ts";
+import { limitsOf } from "../connection/options.ts";
+import type { WaitOptions } from "../options.ts";
 import { ArgumentError, MessageTooLargeError } from "../errors.ts";
 import { RecordFlag } from "../ring/record.ts";
 import { BaseClient } from "./base_client.ts";
@@ -32,7 +33,7 @@ import type { ClientOptions } from "./client_core.ts";
  * ```
  */
 export class RpcClient extends BaseClient {
-  readonly #link: Link;
+  readonly #link: ReconnectingConnection;
   readonly #streams: WeakMap<Connection, ConnectionByteStreams>;
   readonly #join: (
     answer: Uint8Array | IncomingStream | undefined,

@@ -7,10 +7,13 @@
 import { Connection } from "../connection/connection.ts";
 import type { ConnectionHandler } from "../connection/handler.ts";
 import type { ConnectionLimits } from "../connection/options.ts";
-import { checkCapacity, codecId } from "../connection/handshake.ts";
-import { Link } from "../connection/link.ts";
-import { checkTimeout, errorSink, limitsOf, OPEN_OPTIONS } from "../connection/options.ts";
-import type { OpenOptions, OptionsOf } from "../connection/options.ts";
+import { checkCapacity } from "../memory/capacity.ts";
+import { codecId } from "../codec/codec_id.ts";
+import { ReconnectingConnection } from "../connection/reconnecting_connection.ts";
+import { checkTimeout, errorSink } from "../options.ts";
+import { limitsOf, OPEN_OPTIONS } from "../connection/options.ts";
+import type { OpenOptions } from "../connection/options.ts";
+import type { OptionsOf } from "../options.ts";
 import { CapacityMismatchError, ClosedError, PeerGoneError } from "../errors.ts";
 import type { GoneReason } from "../errors.ts";
 import type { Segment } from "../memory/segment.ts";
@@ -58,7 +61,7 @@ export type ClientHandlerFactory = (
 
 /** See the module. */
 export class ClientCore {
-  readonly link: Link;
+  readonly link: ReconnectingConnection;
   readonly #name: string;
   readonly #realm: Realm;
   readonly #options: ClientOptions;
@@ -86,11 +89,16 @@ export class ClientCore {
     this.#limits = limitsOf(options);
     this.#factory = factory;
     this.#closer = closer;
-    this.link = new Link(realm, `server "${name}"`, () => "is it running, in the same directory?", {
-      timeout: checkTimeout(options.timeout),
-      sendQueueBytes: this.#limits.sendQueueBytes,
-      maxMessageBytes: this.#limits.maxMessageBytes,
-    });
+    this.link = new ReconnectingConnection(
+      realm,
+      `server "${name}"`,
+      () => "is it running, in the same directory?",
+      {
+        timeout: checkTimeout(options.timeout),
+        sendQueueBytes: this.#limits.sendQueueBytes,
+        maxMessageBytes: this.#limits.maxMessageBytes,
+      },
+    );
     this.#capacity = checkCapacity(options.capacity ?? DEFAULT_CAPACITY);
     this.#mayAdopt = options.capacity === undefined;
     this.#dialer = new Dialer(realm, encoded, { name, codec: codecId(codec) }, {

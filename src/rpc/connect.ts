@@ -7,15 +7,9 @@ import { checkCodec } from "../codec/codec.ts";
 import type { Codec } from "../codec/codec.ts";
 import { messagePack } from "../codec/messagepack.ts";
 import type { Connection } from "../connection/connection.ts";
-import type { Link } from "../connection/link.ts";
-import {
-  checkOptions,
-  checkTimeout,
-  errorSink,
-  peerErrorSink,
-  WAIT_OPTIONS,
-} from "../connection/options.ts";
-import type { OptionsOf, WaitOptions } from "../connection/options.ts";
+import type { ReconnectingConnection } from "../connection/reconnecting_connection.ts";
+import { checkOptions, checkTimeout, errorSink, peerErrorSink, WAIT_OPTIONS } from "../options.ts";
+import type { OptionsOf, WaitOptions } from "../options.ts";
 import { BaseClient } from "./base_client.ts";
 import { CLIENT_OPTIONS, ClientCore } from "./client_core.ts";
 import type { ClientOptions } from "./client_core.ts";
@@ -108,7 +102,7 @@ export class Client<Api> extends BaseClient implements Calls<Api> {
   readonly sync: RemoteSync<Api>;
   /** See {@linkcode Calls.oneway}. */
   readonly oneway: RemoteOneway<Api>;
-  readonly #link: Link;
+  readonly #link: ReconnectingConnection;
   readonly #exchanges: WeakMap<Connection, Exchange>;
   readonly #codec: Codec;
   readonly #timeout: number;

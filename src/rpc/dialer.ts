@@ -1,5 +1,5 @@
 /**
- * How a client gets in: it publishes an invitation and knocks at the server's
+ * How a client gets in: it publishes an invitation and announcements at the server's
  * door. See `listener.ts` for the other side.
  *
  * @module
@@ -52,11 +52,11 @@ export class Dialer {
       (invitation) => this.#onAnswer(invitation, offer),
     );
     const { index } = this.#invitation;
-    this.#knock();
+    this.#announce();
     return index;
   }
 
-  #knock(): void {
+  #announce(): void {
     const { binding, directory, reactor } = this.#realm;
     const folder = directory.path(SERVERS, this.#encoded);
     for (const file of directory.list(folder)) {
@@ -68,8 +68,8 @@ export class Dialer {
           ? this.#realm.acquirePeer(segment.creator)
           : undefined;
         if (peer === undefined) continue;
-        Atomics.add(segment.words, ServerLayout.knocks >> 2, 1);
-        reactor.ring(peer.segment, segment.u32(ServerLayout.door));
+        Atomics.add(segment.words, ServerLayout.announcements >> 2, 1);
+        reactor.ring(peer.segment, segment.u32(ServerLayout.source));
         this.#realm.releasePeer(peer);
       } finally {
         segment.close();

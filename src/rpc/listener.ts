@@ -4,7 +4,7 @@
  *     <root>/rpc/<name>/server-<source>-<node>                    the server
  *     <root>/rpc-clients/<name>/join-<source>-<count>-<node>      clients that want in
  *
- * A client publishes its invitation and knocks if there is a server; a server
+ * A client publishes its invitation and announcements if there is a server; a server
  * that starts looks for invitations that wait. So neither has to come first. The
  * file of a client goes as soon as it was let in or refused.
  *
@@ -13,8 +13,8 @@
 import { Connection } from "../connection/connection.ts";
 import type { ConnectionHandler } from "../connection/handler.ts";
 import type { ConnectionLimits } from "../connection/options.ts";
+import { codecId } from "../codec/codec_id.ts";
 import {
-  codecId,
   INVITATION,
   offeredCapacity,
   readSide,
@@ -53,27 +53,27 @@ export class Listener implements Source {
   readonly #realm: Realm;
   readonly #options: ListenerOptions;
   readonly #connections = new Set<Connection>();
-  readonly #door: number;
+  readonly #source: number;
   readonly #segment: Segment;
   readonly #path: string;
-  #knocks = 0;
+  #announcements = 0;
   #open = true;
 
   /** Publishes the server. @throws {NameTakenError} A living server has the name. */
   constructor(realm: Realm, options: ListenerOptions) {
     this.#realm = realm;
     this.#options = options;
-    this.#door = realm.reactor.reserve();
+    this.#source = realm.reactor.reserve();
     try {
       const made = realm.directory.locked([SERVERS, options.encoded], (path) => this.#claim(path));
       this.#segment = made.segment;
       this.#path = made.path;
     } catch (error) {
-      realm.reactor.remove(this.#door);
+      realm.reactor.remove(this.#source);
       realm.directory.prune([SERVERS, options.encoded]);
       throw error;
     }
-    realm.reactor.attach(this.#door, this);
+    realm.reactor.attach(this.#source, this);
     this.#admitAll();
   }
 
@@ -95,7 +95,7 @@ export class Listener implements Source {
   #publish(folder: string): { segment: Segment; path: string } {
     const { binding, directory, id } = this.#realm;
     const { name, capacity, codec, maxConnections } = this.#options;
-    const file = `${SERVER}${this.#door}-${id}`;
+    const file = `${SERVER}${this.#source}-${id}`;
     const segment = Segment.create(binding, `${folder}/new-${file}`, {
       kind: Kind.server,
       pages: ServerLayout.pages,
@@ -104,7 +104,7 @@ export class Listener implements Source {
       codec: codecId(codec),
     })!;
     writeText(segment, ServerLayout.name, ServerLayout.nameBytes, name);
-    segment.setU32(ServerLayout.door, this.#door);
+    segment.setU32(ServerLayout.source, this.#source);
     segment.setU32(ServerLayout.limit, Math.min(maxConnections, 0xffff_ffff));
     segment.setU32(ServerLayout.state, SideState.open);
     segment.releaseFile();
@@ -121,9 +121,9 @@ export class Listener implements Source {
   /** See {@linkcode Source}. */
   poll(): Polled {
     if (!this.#open) return Polled.nothing;
-    const knocks = this.#segment.u32(ServerLayout.knocks);
-    if (knocks === this.#knocks) return Polled.nothing;
-    this.#knocks = knocks;
+    const announcements = this.#segment.u32(ServerLayout.announcements);
+    if (announcements === this.#announcements) return Polled.nothing;
+    this.#announcements = announcements;
     try {
       this.#admitAll();
     } catch (error) {
@@ -134,9 +134,9 @@ export class Listener implements Source {
     return Polled.resolved;
   }
 
-  /** See {@linkcode Source}: who knocks rings without being asked. */
+  /** See {@linkcode Source}: who announcements rings without being asked. */
   arm(): boolean {
-    return !this.#open || this.#segment.u32(ServerLayout.knocks) === this.#knocks;
+    return !this.#open || this.#segment.u32(ServerLayout.announcements) === this.#announcements;
   }
 
   #admitAll(): void {
@@ -242,7 +242,7 @@ export class Listener implements Source {
     this.#open = false;
     this.#segment.setU32(ServerLayout.state, SideState.closed);
     this.#realm.directory.removeFile(this.#path);
-    this.#realm.reactor.remove(this.#door);
+    this.#realm.reactor.remove(this.#source);
     for (const connection of this.#connections) connection.close();
     this.#connections.clear();
     this.#segment.close();

@@ -6,8 +6,8 @@
 import { checkCodec } from "../codec/codec.ts";
 import type { Codec } from "../codec/codec.ts";
 import { messagePack } from "../codec/messagepack.ts";
-import { checkOptions, checkTimeout, errorSink, peerErrorSink } from "../connection/options.ts";
-import type { OptionsOf } from "../connection/options.ts";
+import { checkOptions, checkTimeout, errorSink, peerErrorSink } from "../options.ts";
+import type { OptionsOf } from "../options.ts";
 import { ArgumentError } from "../errors.ts";
 import { Exchange } from "./exchange.ts";
 import { SERVER_OPTIONS, startServer } from "./server.ts";

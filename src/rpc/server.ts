@@ -8,16 +8,11 @@ import { bytesHandler } from "../connection/bytes_handler.ts";
 import type { CallContext } from "../connection/bytes_handler.ts";
 import type { Connection } from "../connection/connection.ts";
 import type { ConnectionHandler } from "../connection/handler.ts";
-import { checkCapacity } from "../connection/handshake.ts";
-import {
-  checkOptions,
-  checkTimeout,
-  errorSink,
-  limitsOf,
-  OPEN_OPTIONS,
-  peerErrorSink,
-} from "../connection/options.ts";
-import type { OpenOptions, OptionsOf } from "../connection/options.ts";
+import { checkCapacity } from "../memory/capacity.ts";
+import { checkOptions, checkTimeout, errorSink, peerErrorSink } from "../options.ts";
+import { limitsOf, OPEN_OPTIONS } from "../connection/options.ts";
+import type { OpenOptions } from "../connection/options.ts";
+import type { OptionsOf } from "../options.ts";
 import { ArgumentError } from "../errors.ts";
 import type { GoneReason } from "../errors.ts";
 import { checkName, encodeName } from "../memory/names.ts";

@@ -1,6 +1,6 @@
 /**
  * The mapping of a shared memory in this realm: one per memory, however many
- * `SharedMemory` objects stand for it. It is a member of the memory's commons, so the
+ * `SharedMemory` objects stand for it. It is a member of the memory's membership, so the
  * memory lives as long as some realm has it mapped, and goes with the last.
  *
  * Objects that were forgotten are closed when they are garbage. Nothing here may hold
@@ -16,11 +16,18 @@ import {
   MemoryGoneError,
   ParameterMismatchError,
 } from "../errors.ts";
-import { CommonsLayout, Header, Kind, MAX_SOURCES, MemoryLayout, PAGE } from "../memory/layout.ts";
+import {
+  Header,
+  Kind,
+  MAX_SOURCES,
+  MembershipLayout,
+  MemoryLayout,
+  PAGE,
+} from "../memory/layout.ts";
 import { readText } from "../memory/segment.ts";
 import type { Segment } from "../memory/segment.ts";
-import { Commons } from "../wake/commons.ts";
-import type { CommonsHooks, CommonsParameters } from "../wake/commons.ts";
+import { Membership } from "../membership/membership.ts";
+import type { MembershipHooks, MembershipParameters } from "../membership/membership.ts";
 import type { Realm } from "../wake/realm.ts";
 import { elementName } from "./elements.ts";
 
@@ -63,7 +70,7 @@ export class Mapping {
   readonly name: string | undefined;
   /** Bytes. */
   readonly size: number;
-  readonly #commons: Commons;
+  readonly #membership: Membership;
   readonly #uses = new Set<MemoryUse>();
   /** Somebody transferred a buffer, and can read and write the bytes as long as we run. */
   #isTransferred = false;
@@ -71,13 +78,13 @@ export class Mapping {
     for (const use of [...this.#uses]) this.release(use);
   };
 
-  private constructor(realm: Realm, encoded: string, commons: Commons) {
+  private constructor(realm: Realm, encoded: string, membership: Membership) {
     this.realm = realm;
     this.encoded = encoded;
-    this.#commons = commons;
-    const { segment } = commons;
+    this.#membership = membership;
+    const { segment } = membership;
     this.size = sizeOf(segment);
-    const name = readText(segment, CommonsLayout.name, CommonsLayout.nameBytes);
+    const name = readText(segment, MembershipLayout.name, MembershipLayout.nameBytes);
     this.name = name === "" ? undefined : name;
   }
 
@@ -95,17 +102,17 @@ export class Mapping {
     if (all === undefined) mappings.set(realm, all = new Map());
     const known = all.get(wish.encoded);
     if (known !== undefined) {
-      check(known.#commons.segment, wish);
+      check(known.#membership.segment, wish);
       // Joining it once more makes it durable.
       if (wish.durable) Mapping.#join(realm, wish).leave();
       return known;
     }
-    const commons = Mapping.#join(realm, wish);
+    const membership = Mapping.#join(realm, wish);
     let mapping: Mapping;
     try {
-      mapping = new Mapping(realm, wish.encoded, commons);
+      mapping = new Mapping(realm, wish.encoded, membership);
     } catch (error) {
-      commons.leave();
+      membership.leave();
       throw error;
     }
     realm.use(mapping.#closer);
@@ -113,10 +120,10 @@ export class Mapping {
     return mapping;
   }
 
-  static #join(realm: Realm, wish: MemoryWish): Commons {
+  static #join(realm: Realm, wish: MemoryWish): Membership {
     const { name = "", encoded, size, durable = false } = wish;
     if (size !== undefined) checkLargest(realm, size);
-    const parameters: CommonsParameters = {
+    const parameters: MembershipParameters = {
       folder: MEMORY_FOLDER,
       name,
       encoded,
@@ -130,7 +137,7 @@ export class Mapping {
       durable,
       withoutData: true,
     };
-    const hooks: CommonsHooks = {
+    const hooks: MembershipHooks = {
       initialise(segment) {
         segment.setU32(MemoryLayout.sizeLow, size! >>> 0);
         segment.setU32(MemoryLayout.sizeHigh, Math.floor(size! / 2 ** 32));
@@ -140,7 +147,7 @@ export class Mapping {
       recover() {},
     };
     // A source that there isn't: nobody has to be rung.
-    return Commons.join(realm, parameters, hooks, MAX_SOURCES);
+    return Membership.join(realm, parameters, hooks, MAX_SOURCES);
   }
 
   /** Where files of the memory are. */
@@ -157,7 +164,7 @@ export class Mapping {
   view(use: MemoryUse): ArrayBuffer {
     if (use.closed) throw new ClosedError(describeMemory(this.name));
     checkLargest(this.realm, this.size);
-    const buffer = this.#commons.segment.view(CommonsLayout.data, this.size);
+    const buffer = this.#membership.segment.view(MembershipLayout.data, this.size);
     use.buffer = new WeakRef(buffer);
     return buffer;
   }
@@ -174,7 +181,7 @@ export class Mapping {
     this.#uses.delete(use);
     if (this.#uses.size > 0) return;
     mappings.get(this.realm)!.delete(this.encoded);
-    this.#commons.leave(this.#isTransferred);
+    this.#membership.leave(this.#isTransferred);
     this.realm.release(this.#closer);
   }
 
@@ -207,7 +214,7 @@ function checkLargest(realm: Realm, size: number): void {
 function sizeOf(segment: Segment): number {
   const low = segment.u32(MemoryLayout.sizeLow);
   const size = segment.u32(MemoryLayout.sizeHigh) * 2 ** 32 + low;
-  const room = segment.size - CommonsLayout.data;
+  const room = segment.size - MembershipLayout.data;
   if (size > 0 && size <= room && segment.u32(Header.capacity) * PAGE === room) return size;
   throw new CorruptSegmentError(`${segment.path} says it has ${size} bytes, and has ${room}`);
 }

@@ -4,7 +4,7 @@
  * @module
  */
 import { ArgumentError, NotSharedError } from "../errors.ts";
-import { checkOptions } from "../memory/options.ts";
+import { checkOptions } from "../options.ts";
 import { elementType } from "./elements.ts";
 import type { ElementName, ElementTypes, TypedArray, TypedArrayConstructor } from "./elements.ts";
 import { openMemory, SharedMemory } from "./shared_memory.ts";

@@ -7,10 +7,10 @@
  * @module
  */
 import { ArgumentError, ClosedError, CodecError, NotSharedError } from "../errors.ts";
-import { CommonsLayout, PAGE } from "../memory/layout.ts";
+import { MembershipLayout, PAGE } from "../memory/layout.ts";
 import { checkName, encodeName, randomBytes } from "../memory/names.ts";
-import { checkOptions } from "../memory/options.ts";
-import { Commons } from "../wake/commons.ts";
+import { checkOptions } from "../options.ts";
+import { Membership } from "../membership/membership.ts";
 import { Realm } from "../wake/realm.ts";
 import { describeMemory, Mapping, MEMORY_FOLDER, NAMELESS } from "./mapping.ts";
 import type { MemoryUse, MemoryWish } from "./mapping.ts";
@@ -33,7 +33,7 @@ const OPTIONS = [
 const DIRECTORY = ["directory"] as const;
 
 /** The largest size that the layout can say: 2^32 - 1 pages, with those before the data. */
-const MAX_SIZE = (0xffff_ffff - CommonsLayout.pages) * PAGE;
+const MAX_SIZE = (0xffff_ffff - MembershipLayout.pages) * PAGE;
 
 /** Whose buffer it is. An entry lives as long as the buffer, and so does the memory. */
 const owners = new WeakMap<ArrayBufferLike, SharedMemory>();
@@ -123,7 +123,7 @@ export class SharedMemory implements Disposable {
     checkOptions(options, DIRECTORY);
     const encoded = await encodeName(checkName(name));
     return await Realm.visit(options.directory, (realm) => {
-      return Commons.remove(realm, MEMORY_FOLDER, encoded);
+      return Membership.remove(realm, MEMORY_FOLDER, encoded);
     });
   }
 

@@ -7,13 +7,13 @@
  *
  * @module
  */
-import type { WaitOptions } from "../connection/options.ts";
+import type { WaitOptions } from "../options.ts";
 import { CorruptSegmentError, ParameterMismatchError } from "../errors.ts";
 import { EventLayout, Kind, Member } from "../memory/layout.ts";
 import type { Segment } from "../memory/segment.ts";
-import { checkFlag } from "../memory/options.ts";
-import { Lobby, LOCK_OPTIONS } from "./lobby.ts";
-import type { LobbyKind, LockOptions, SyncWaitOptions } from "./lobby.ts";
+import { checkFlag } from "../options.ts";
+import { LOCK_OPTIONS, SharedState } from "./shared_state.ts";
+import type { LockOptions, SharedStateKind, SyncWaitOptions } from "./shared_state.ts";
 
 const MODE = EventLayout.mode >> 2;
 const STATE = EventLayout.state >> 2;
@@ -49,19 +49,19 @@ const OPTIONS = [
 export class Event implements Disposable {
   /** Does each set let one waiter go on? */
   readonly autoReset: boolean;
-  readonly #lobby: Lobby;
+  readonly #shared: SharedState;
   readonly #words: Int32Array;
   /** Index of the word that counts those who wait here. */
   readonly #waiters: number;
   readonly #attempt = (): true | undefined => this.#take() || undefined;
 
-  private constructor(lobby: Lobby) {
-    this.#lobby = lobby;
-    this.#words = lobby.words;
-    this.#waiters = lobby.commons.members.word(lobby.member, Member.words);
+  private constructor(shared: SharedState) {
+    this.#shared = shared;
+    this.#words = shared.words;
+    this.#waiters = shared.membership.members.word(shared.member, Member.words);
     this.autoReset = this.#words[MODE] === AUTO;
-    lobby.onCancel = () => this.#passOn();
-    lobby.onClose = () => this.#passOn();
+    shared.onCancel = () => this.#passOn();
+    shared.onClose = () => this.#passOn();
   }
 
   /**
@@ -74,17 +74,17 @@ export class Event implements Disposable {
    */
   static async open(name: string, options: EventOptions = {}): Promise<Event> {
     const autoReset = checkFlag("autoReset", options?.autoReset);
-    return new Event(await Lobby.open(name, options, kindOf(name, autoReset), OPTIONS));
+    return new Event(await SharedState.open(name, options, kindOf(name, autoReset), OPTIONS));
   }
 
   /** The name it was opened with. */
   get name(): string {
-    return this.#lobby.name;
+    return this.#shared.name;
   }
 
   /** Was it closed? */
   get isClosed(): boolean {
-    return this.#lobby.isClosed;
+    return this.#shared.isClosed;
   }
 
   /**
@@ -93,7 +93,7 @@ export class Event implements Disposable {
    * @throws {ClosedError} The event was closed.
    */
   get isSet(): boolean {
-    this.#lobby.checkOpen();
+    this.#shared.checkOpen();
     return Atomics.load(this.#words, STATE) !== 0;
   }
 
@@ -103,13 +103,13 @@ export class Event implements Disposable {
    * @throws {ClosedError} The event was closed.
    */
   set(): void {
-    this.#lobby.checkOpen();
+    this.#shared.checkOpen();
     if (this.autoReset) {
       this.#add();
-      this.#lobby.ringOne();
+      this.#shared.ringOne();
     } else if (Atomics.exchange(this.#words, STATE, 1) === 0) {
       Atomics.add(this.#words, SETS, 1);
-      this.#lobby.ringAll();
+      this.#shared.ringAll();
     }
   }
 
@@ -119,7 +119,7 @@ export class Event implements Disposable {
    * @throws {ClosedError} The event was closed.
    */
   reset(): void {
-    this.#lobby.checkOpen();
+    this.#shared.checkOpen();
     Atomics.store(this.#words, STATE, 0);
   }
 
@@ -130,11 +130,11 @@ export class Event implements Disposable {
    * @throws {ClosedError} The event was closed.
    */
   async wait(options?: WaitOptions): Promise<void> {
-    this.#lobby.checkOpen();
-    const limits = this.#lobby.limits(options);
+    this.#shared.checkOpen();
+    const limits = this.#shared.limits(options);
     const attempt = this.#startWaiting();
     try {
-      await this.#lobby.line.wait(attempt, this.#what, limits);
+      await this.#shared.line.wait(attempt, this.#what, limits);
     } finally {
       this.#endWaiting();
     }
@@ -147,11 +147,11 @@ export class Event implements Disposable {
    * @throws {ClosedError} The event was closed.
    */
   waitSync(options?: SyncWaitOptions): void {
-    this.#lobby.checkOpen();
-    const { timeout } = this.#lobby.limits(options);
+    this.#shared.checkOpen();
+    const { timeout } = this.#shared.limits(options);
     const attempt = this.#startWaiting();
     try {
-      this.#lobby.line.waitSync(attempt, this.#what, timeout);
+      this.#shared.line.waitSync(attempt, this.#what, timeout);
     } finally {
       this.#endWaiting();
     }
@@ -159,7 +159,7 @@ export class Event implements Disposable {
 
   /** Gives it up, and ends what waits with {@linkcode ClosedError}. Calling it again does nothing. */
   close(): void {
-    this.#lobby.close();
+    this.#shared.close();
   }
 
   /** The same as {@linkcode Event.close}. */
@@ -168,7 +168,7 @@ export class Event implements Disposable {
   }
 
   get #what(): string {
-    return `waiting for ${this.#lobby.what}`;
+    return `waiting for ${this.#shared.what}`;
   }
 
   /** Counts one more who waits, and says how it is done. */
@@ -187,7 +187,7 @@ export class Event implements Disposable {
   }
 
   #endWaiting(): void {
-    if (!this.autoReset || this.#lobby.isClosed) return;
+    if (!this.autoReset || this.#shared.isClosed) return;
     this.#count(-1);
     this.#trim();
   }
@@ -200,7 +200,7 @@ export class Event implements Disposable {
 
   /** Everybody who waits, as far as that can be known. */
   #allWaiters(): number {
-    const { members } = this.#lobby.commons;
+    const { members } = this.#shared.membership;
     let count = 0;
     for (let member = 0; member < members.used; member++) {
       if (!members.isJoined(member)) continue;
@@ -240,7 +240,7 @@ export class Event implements Disposable {
       if (tickets < 0) throw this.#corrupt();
       if (Atomics.compareExchange(words, STATE, tickets, tickets - 1) === tickets) {
         // Several sets may have rung us alone.
-        if (tickets > 1) this.#lobby.ringOne();
+        if (tickets > 1) this.#shared.ringOne();
         return true;
       }
     }
@@ -249,16 +249,16 @@ export class Event implements Disposable {
 
   /** One gave up that was rung, perhaps for a set that is still there. */
   #passOn(): void {
-    if (this.autoReset && Atomics.load(this.#words, STATE) !== 0) this.#lobby.ringOne();
+    if (this.autoReset && Atomics.load(this.#words, STATE) !== 0) this.#shared.ringOne();
   }
 
   #corrupt(): CorruptSegmentError {
     const state = Atomics.load(this.#words, STATE);
-    return new CorruptSegmentError(`${this.#lobby.what} has the state ${state}`);
+    return new CorruptSegmentError(`${this.#shared.what} has the state ${state}`);
   }
 }
 
-function kindOf(name: string, autoReset: boolean | undefined): LobbyKind {
+function kindOf(name: string, autoReset: boolean | undefined): SharedStateKind {
   return {
     noun: "event",
     folder: "event",

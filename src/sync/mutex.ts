@@ -8,15 +8,15 @@
  *
  * @module
  */
-import type { WaitOptions } from "../connection/options.ts";
+import type { WaitOptions } from "../options.ts";
 import { CorruptSegmentError, DeadlockError } from "../errors.ts";
 import { ABANDONED, Kind, MAX_MEMBERS, MutexLayout } from "../memory/layout.ts";
-import { Lobby } from "./lobby.ts";
-import type { LobbyKind, LockOptions, SyncWaitOptions } from "./lobby.ts";
+import { SharedState } from "./shared_state.ts";
+import type { LockOptions, SharedStateKind, SyncWaitOptions } from "./shared_state.ts";
 
 const OWNER = MutexLayout.owner >> 2;
 
-const MUTEX: LobbyKind = {
+const MUTEX: SharedStateKind = {
   noun: "mutex",
   folder: "mutex",
   kind: Kind.mutex,
@@ -76,7 +76,7 @@ export class MutexGuard implements Disposable, AsyncDisposable {
  * ```
  */
 export class Mutex implements Disposable {
-  readonly #lobby: Lobby;
+  readonly #shared: SharedState;
   readonly #words: Int32Array;
   /** The owner word when this object holds it. */
   readonly #mine: number;
@@ -86,12 +86,12 @@ export class Mutex implements Disposable {
     release = (mutex) => mutex.#unlock();
   }
 
-  private constructor(lobby: Lobby) {
-    this.#lobby = lobby;
-    this.#words = lobby.words;
-    this.#mine = lobby.member + 1;
-    lobby.onCancel = () => this.#passOn();
-    lobby.onClose = () => this.#abandon();
+  private constructor(shared: SharedState) {
+    this.#shared = shared;
+    this.#words = shared.words;
+    this.#mine = shared.member + 1;
+    shared.onCancel = () => this.#passOn();
+    shared.onClose = () => this.#abandon();
   }
 
   /**
@@ -102,17 +102,17 @@ export class Mutex implements Disposable {
    * @throws {ArgumentError} An option is out of range.
    */
   static async open(name: string, options: LockOptions = {}): Promise<Mutex> {
-    return new Mutex(await Lobby.open(name, options, MUTEX));
+    return new Mutex(await SharedState.open(name, options, MUTEX));
   }
 
   /** The name it was opened with. */
   get name(): string {
-    return this.#lobby.name;
+    return this.#shared.name;
   }
 
   /** Was it closed? */
   get isClosed(): boolean {
-    return this.#lobby.isClosed;
+    return this.#shared.isClosed;
   }
 
   /**
@@ -124,9 +124,9 @@ export class Mutex implements Disposable {
    */
   lock(options?: WaitOptions): Promise<MutexGuard> {
     try {
-      this.#lobby.checkOpen();
-      const limits = this.#lobby.limits(options);
-      return this.#lobby.line.wait(this.#attempt, `locking ${this.#lobby.what}`, limits);
+      this.#shared.checkOpen();
+      const limits = this.#shared.limits(options);
+      return this.#shared.line.wait(this.#attempt, `locking ${this.#shared.what}`, limits);
     } catch (error) {
       return Promise.reject(error);
     }
@@ -140,12 +140,12 @@ export class Mutex implements Disposable {
    * @throws {ClosedError} The mutex was closed.
    */
   lockSync(options?: SyncWaitOptions): MutexGuard {
-    this.#lobby.checkOpen();
+    this.#shared.checkOpen();
     const guard = this.#try();
     if (guard !== undefined) return guard;
-    const { timeout } = this.#lobby.limits(options);
+    const { timeout } = this.#shared.limits(options);
     this.#checkDeadlock();
-    return this.#lobby.line.waitSync(this.#attempt, `locking ${this.#lobby.what}`, timeout);
+    return this.#shared.line.waitSync(this.#attempt, `locking ${this.#shared.what}`, timeout);
   }
 
   /**
@@ -154,7 +154,7 @@ export class Mutex implements Disposable {
    * @throws {ClosedError} The mutex was closed.
    */
   tryLock(): MutexGuard | undefined {
-    this.#lobby.checkOpen();
+    this.#shared.checkOpen();
     return this.#try();
   }
 
@@ -163,7 +163,7 @@ export class Mutex implements Disposable {
    * the next holder is told as if this one had died. Calling it again does nothing.
    */
   close(): void {
-    this.#lobby.close();
+    this.#shared.close();
   }
 
   /** The same as {@linkcode Mutex.close}. */
@@ -183,25 +183,25 @@ export class Mutex implements Disposable {
   }
 
   #corrupt(owner: number): never {
-    throw new CorruptSegmentError(`${this.#lobby.what} is held by a member ${owner >>> 0}`);
+    throw new CorruptSegmentError(`${this.#shared.what} is held by a member ${owner >>> 0}`);
   }
 
   #unlock(): void {
-    if (this.#lobby.isClosed) return;
+    if (this.#shared.isClosed) return;
     Atomics.compareExchange(this.#words, OWNER, this.#mine, 0);
-    this.#lobby.ringOne();
+    this.#shared.ringOne();
   }
 
   /** One gave up that was rung, perhaps for a lock that is free. */
   #passOn(): void {
     const owner = Atomics.load(this.#words, OWNER);
-    if (owner === 0 || owner === ABANDONED) this.#lobby.ringOne();
+    if (owner === 0 || owner === ABANDONED) this.#shared.ringOne();
   }
 
   #abandon(): void {
     const mine = this.#mine;
     if (Atomics.compareExchange(this.#words, OWNER, mine, ABANDONED) === mine) {
-      this.#lobby.ringOne();
+      this.#shared.ringOne();
     }
     // We may have been rung, and don't wait any more.
     this.#passOn();
@@ -209,7 +209,7 @@ export class Mutex implements Disposable {
 
   #checkDeadlock(): void {
     const holder = Atomics.load(this.#words, OWNER) - 1;
-    if (holder < 0 || holder >= MAX_MEMBERS || !this.#lobby.isOfThisRealm(holder)) return;
-    throw new DeadlockError(this.#lobby.name, "it is locked already, by this thread");
+    if (holder < 0 || holder >= MAX_MEMBERS || !this.#shared.isOfThisRealm(holder)) return;
+    throw new DeadlockError(this.#shared.name, "it is locked already, by this thread");
   }
 }

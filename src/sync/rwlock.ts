@@ -13,17 +13,17 @@
  *
  * @module
  */
-import type { WaitOptions } from "../connection/options.ts";
+import type { WaitOptions } from "../options.ts";
 import { CorruptSegmentError, DeadlockError } from "../errors.ts";
 import { ABANDONED, Kind, MAX_MEMBERS, Member, RwLockLayout, WRITING } from "../memory/layout.ts";
-import { Lobby } from "./lobby.ts";
-import type { LobbyKind, LockOptions, SyncWaitOptions } from "./lobby.ts";
+import { SharedState } from "./shared_state.ts";
+import type { LockOptions, SharedStateKind, SyncWaitOptions } from "./shared_state.ts";
 
 const WRITER = RwLockLayout.writer >> 2;
 /** The member in the writer word. */
 const WHO = 0x3fff_ffff;
 
-const RWLOCK: LobbyKind = {
+const RWLOCK: SharedStateKind = {
   noun: "read-write lock",
   folder: "rwlock",
   kind: Kind.rwlock,
@@ -123,7 +123,7 @@ export class WriteGuard implements Disposable, AsyncDisposable {
  * ```
  */
 export class RwLock implements Disposable {
-  readonly #lobby: Lobby;
+  readonly #shared: SharedState;
   readonly #words: Int32Array;
   /** Index of the word that counts our readers. */
   readonly #readers: number;
@@ -142,13 +142,13 @@ export class RwLock implements Disposable {
     releaseWrite = (lock) => lock.#unlockWrite();
   }
 
-  private constructor(lobby: Lobby) {
-    this.#lobby = lobby;
-    this.#words = lobby.words;
-    this.#readers = lobby.commons.members.word(lobby.member, Member.words);
-    this.#mine = lobby.member + 1;
-    lobby.onCancel = () => this.#onCancel();
-    lobby.onClose = () => this.#onClose();
+  private constructor(shared: SharedState) {
+    this.#shared = shared;
+    this.#words = shared.words;
+    this.#readers = shared.membership.members.word(shared.member, Member.words);
+    this.#mine = shared.member + 1;
+    shared.onCancel = () => this.#onCancel();
+    shared.onClose = () => this.#onClose();
   }
 
   /**
@@ -159,17 +159,17 @@ export class RwLock implements Disposable {
    * @throws {ArgumentError} An option is out of range.
    */
   static async open(name: string, options: LockOptions = {}): Promise<RwLock> {
-    return new RwLock(await Lobby.open(name, options, RWLOCK));
+    return new RwLock(await SharedState.open(name, options, RWLOCK));
   }
 
   /** The name it was opened with. */
   get name(): string {
-    return this.#lobby.name;
+    return this.#shared.name;
   }
 
   /** Was it closed? */
   get isClosed(): boolean {
-    return this.#lobby.isClosed;
+    return this.#shared.isClosed;
   }
 
   /**
@@ -192,7 +192,7 @@ export class RwLock implements Disposable {
    * @throws {ClosedError} The lock was closed.
    */
   readSync(options?: SyncWaitOptions): ReadGuard {
-    this.#lobby.checkOpen();
+    this.#shared.checkOpen();
     return this.#tryReading() ?? this.#waitSync(this.#attemptRead, "reading", options);
   }
 
@@ -202,7 +202,7 @@ export class RwLock implements Disposable {
    * @throws {ClosedError} The lock was closed.
    */
   tryRead(): ReadGuard | undefined {
-    this.#lobby.checkOpen();
+    this.#shared.checkOpen();
     return this.#tryReading();
   }
 
@@ -224,7 +224,7 @@ export class RwLock implements Disposable {
    * @throws {ClosedError} The lock was closed.
    */
   writeSync(options?: SyncWaitOptions): WriteGuard {
-    this.#lobby.checkOpen();
+    this.#shared.checkOpen();
     try {
       return this.#tryWriting() ?? this.#waitSync(this.#attemptWrite, "writing", options);
     } finally {
@@ -238,7 +238,7 @@ export class RwLock implements Disposable {
    * @throws {ClosedError} The lock was closed.
    */
   tryWrite(): WriteGuard | undefined {
-    this.#lobby.checkOpen();
+    this.#shared.checkOpen();
     const wasClaimed = this.#claimed;
     const guard = this.#tryWriting();
     if (guard === undefined && !wasClaimed) this.#giveUpClaim();
@@ -251,7 +251,7 @@ export class RwLock implements Disposable {
    * nothing.
    */
   close(): void {
-    this.#lobby.close();
+    this.#shared.close();
   }
 
   /** The same as {@linkcode RwLock.close}. */
@@ -261,9 +261,9 @@ export class RwLock implements Disposable {
 
   #wait<T>(attempt: () => T | undefined, how: string, options?: WaitOptions): Promise<T> {
     try {
-      this.#lobby.checkOpen();
-      const limits = this.#lobby.limits(options);
-      const waiting = this.#lobby.line.wait(attempt, `${how} under ${this.#lobby.what}`, limits);
+      this.#shared.checkOpen();
+      const limits = this.#shared.limits(options);
+      const waiting = this.#shared.line.wait(attempt, `${how} under ${this.#shared.what}`, limits);
       if (limits.timeout === 0) this.#settleClaim();
       return waiting;
     } catch (error) {
@@ -272,9 +272,9 @@ export class RwLock implements Disposable {
   }
 
   #waitSync<T>(attempt: () => T | undefined, how: string, options?: SyncWaitOptions): T {
-    const { timeout } = this.#lobby.limits(options);
+    const { timeout } = this.#shared.limits(options);
     this.#checkDeadlock(how === "writing");
-    return this.#lobby.line.waitSync(attempt, `${how} under ${this.#lobby.what}`, timeout);
+    return this.#shared.line.waitSync(attempt, `${how} under ${this.#shared.what}`, timeout);
   }
 
   // ------------------------------------------------------------------- reading
@@ -292,14 +292,14 @@ export class RwLock implements Disposable {
   }
 
   #unlockRead(): void {
-    if (this.#lobby.isClosed) return;
+    if (this.#shared.isClosed) return;
     const words = this.#words;
     const count = Math.max(0, Atomics.load(words, this.#readers) - 1);
     Atomics.store(words, this.#readers, count);
     if (count > 0) return;
     const writer = (Atomics.load(words, WRITER) & WHO) - 1;
     if (writer < 0 || writer >= MAX_MEMBERS) return;
-    const { members } = this.#lobby.commons;
+    const { members } = this.#shared.membership;
     if (members.isJoined(writer) && members.takeWaiting(writer)) members.ring(writer);
   }
 
@@ -322,7 +322,7 @@ export class RwLock implements Disposable {
   }
 
   #isAnyReading(): boolean {
-    const { members } = this.#lobby.commons;
+    const { members } = this.#shared.membership;
     const { used } = members;
     for (let member = 0; member < used; member++) {
       const readers = Atomics.load(this.#words, members.word(member, Member.words));
@@ -332,9 +332,9 @@ export class RwLock implements Disposable {
   }
 
   #unlockWrite(): void {
-    if (this.#lobby.isClosed) return;
+    if (this.#shared.isClosed) return;
     Atomics.compareExchange(this.#words, WRITER, this.#mine | WRITING, 0);
-    this.#lobby.ringAll();
+    this.#shared.ringAll();
   }
 
   /** Lets others go first who could go at once. */
@@ -342,13 +342,13 @@ export class RwLock implements Disposable {
     if (!this.#claimed) return;
     this.#claimed = false;
     Atomics.and(this.#words, WRITER, ABANDONED);
-    this.#lobby.ringAll();
+    this.#shared.ringAll();
   }
 
   /** Who made the claim may have given up: it is for the first in the line, if that writes. */
   #settleClaim(): void {
-    if (!this.#claimed || this.#lobby.isClosed) return;
-    const { line } = this.#lobby;
+    if (!this.#claimed || this.#shared.isClosed) return;
+    const { line } = this.#shared;
     line.poll();
     if (line.length === 0) this.#giveUpClaim();
   }
@@ -359,13 +359,13 @@ export class RwLock implements Disposable {
     const writer = Atomics.load(this.#words, WRITER);
     const who = writer & WHO;
     if (who <= MAX_MEMBERS && (who !== 0 || (writer & WRITING) === 0)) return writer;
-    throw new CorruptSegmentError(`${this.#lobby.what} is written by a member ${who}`);
+    throw new CorruptSegmentError(`${this.#shared.what} is written by a member ${who}`);
   }
 
   /** One gave up that may have had the claim, or was rung. */
   #onCancel(): void {
     this.#settleClaim();
-    if ((Atomics.load(this.#words, WRITER) & WHO) === 0) this.#lobby.ringAll();
+    if ((Atomics.load(this.#words, WRITER) & WHO) === 0) this.#shared.ringAll();
   }
 
   #onClose(): void {
@@ -375,24 +375,24 @@ export class RwLock implements Disposable {
     this.#giveUpClaim();
     Atomics.store(words, this.#readers, 0);
     // Whoever waits for one of these, or was rung after us.
-    this.#lobby.commons.members.ringWaiting();
+    this.#shared.membership.members.ringWaiting();
   }
 
   /** What this realm holds or has claimed, nobody gives back while its thread is blocked. */
   #checkDeadlock(writing: boolean): void {
     const who = (Atomics.load(this.#words, WRITER) & WHO) - 1;
     const isWriting = who >= 0 && who < MAX_MEMBERS && !(writing && this.#claimed) &&
-      this.#lobby.isOfThisRealm(who);
+      this.#shared.isOfThisRealm(who);
     if (!isWriting && !(writing && this.#isReadingHere())) return;
     const holds = isWriting ? "writing" : "reading";
-    throw new DeadlockError(this.#lobby.name, `this thread is ${holds} under it, or about to`);
+    throw new DeadlockError(this.#shared.name, `this thread is ${holds} under it, or about to`);
   }
 
   #isReadingHere(): boolean {
-    const { members } = this.#lobby.commons;
+    const { members } = this.#shared.membership;
     for (let member = 0; member < members.used; member++) {
       const readers = Atomics.load(this.#words, members.word(member, Member.words));
-      if (readers !== 0 && members.isJoined(member) && this.#lobby.isOfThisRealm(member)) {
+      if (readers !== 0 && members.isJoined(member) && this.#shared.isOfThisRealm(member)) {
         return true;
       }
     }

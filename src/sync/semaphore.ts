@@ -10,8 +10,8 @@
  *
  * @module
  */
-import { checkOptions, checkTimeout } from "../connection/options.ts";
-import type { WaitOptions } from "../connection/options.ts";
+import { checkOptions, checkTimeout } from "../options.ts";
+import type { WaitOptions } from "../options.ts";
 import { ArgumentError, ClosedError, TimeoutError } from "../errors.ts";
 import { NodeLayout } from "../memory/layout.ts";
 import { checkName } from "../memory/names.ts";
@@ -22,9 +22,9 @@ import { binding } from "../platform/runtime.ts";
 import type { Polled } from "../wake/reactor.ts";
 import { Realm } from "../wake/realm.ts";
 import type { Peer } from "../wake/realm.ts";
-import { WaitLine } from "../wake/wait_line.ts";
-import { LOCK_OPTIONS } from "./lobby.ts";
-import type { LockOptions, SyncWaitOptions } from "./lobby.ts";
+import { WaitQueue } from "../wake/wait_queue.ts";
+import { LOCK_OPTIONS } from "./shared_state.ts";
+import type { LockOptions, SyncWaitOptions } from "./shared_state.ts";
 
 const CREATE = 1;
 const LONGEST_NAME = 250;
@@ -77,7 +77,7 @@ export class Semaphore implements Disposable {
   readonly #native: Address;
   readonly #timeout: number;
   readonly #source: number;
-  readonly #line: WaitLine;
+  readonly #line: WaitQueue;
   readonly #attempt = (): true | undefined => this.#takeTaken() || undefined;
   #acquirer: Acquirer | undefined;
   /** Of those that the thread has taken, how many were used or posted back. */
@@ -100,7 +100,7 @@ export class Semaphore implements Disposable {
     const { reactor } = realm;
     this.#source = reactor.reserve();
     const giveBack = (): void => this.#giveBack();
-    this.#line = new WaitLine(reactor, this.#source, () => {}, giveBack);
+    this.#line = new WaitQueue(reactor, this.#source, () => {}, giveBack);
     reactor.attach(this.#source, {
       poll: () => this.#poll(),
       arm: () => this.#line.arm(),

@@ -2,13 +2,13 @@
  * The folder of a topic: one file for each publisher and each subscriber.
  *
  *     <root>/topic/<name>/publisher-<source>-<count>-<node>    a ring, and a slot for each subscriber
- *     <root>/topic/<name>/subscriber-<source>-<count>-<node>   a subscriber's presence
+ *     <root>/topic/<name>/subscriber-<source>-<count>-<node>   a subscriber's registration
  *
  * Joining and leaving happen under the lock of the folder.
  *
  * @module
  */
-import { codecId } from "../connection/handshake.ts";
+import { codecId } from "../codec/codec_id.ts";
 import { CorruptSegmentError } from "../errors.ts";
 import {
   Header,
@@ -34,7 +34,7 @@ export const PUBLISHER = "publisher-";
 export const SUBSCRIBER = "subscriber-";
 
 /** A publisher or subscriber: what its file name says. */
-export interface Party {
+export interface Participant {
   readonly source: number;
   readonly count: number;
   readonly node: string;
@@ -43,22 +43,22 @@ export interface Party {
 let count = 0;
 
 /** A new one of this realm. */
-export function newParty(realm: Realm, source: number): Party {
+export function newParticipant(realm: Realm, source: number): Participant {
   return { source, count: ++count, node: realm.id };
 }
 
 /** What users know it by. */
-export function idOf({ source, count, node }: Party): string {
+export function idOf({ source, count, node }: Participant): string {
   return `${node}-${source}-${count}`;
 }
 
 /** The name of its file. */
-export function fileOf(prefix: string, { source, count, node }: Party): string {
+export function fileOf(prefix: string, { source, count, node }: Participant): string {
   return `${prefix}${source}-${count}-${node}`;
 }
 
 /** Reads a file name; `undefined` if it isn't one with that prefix. */
-export function partyOf(prefix: string, file: string): Party | undefined {
+export function participantOf(prefix: string, file: string): Participant | undefined {
   if (!file.startsWith(prefix)) return undefined;
   const [source, count, node, ...rest] = file.slice(prefix.length).split("-");
   if (node === undefined || rest.length > 0 || !isNodeId(node)) return undefined;
@@ -66,10 +66,10 @@ export function partyOf(prefix: string, file: string): Party | undefined {
 }
 
 /** All publishers, or all subscribers, of a folder. */
-export function partiesIn(realm: Realm, path: string, prefix: string): Party[] {
-  return realm.directory.list(path).map((file) => partyOf(prefix, file)).filter((party) =>
-    party !== undefined
-  );
+export function participantsIn(realm: Realm, path: string, prefix: string): Participant[] {
+  return realm.directory.list(path).map((file) => participantOf(prefix, file)).filter((
+    participant,
+  ) => participant !== undefined);
 }
 
 /** Names of policies as users write them. */
@@ -84,15 +84,15 @@ export function policyOf(value: number): LagPolicy {
   return value === LagPolicy.block || value === LagPolicy.disconnect ? value : LagPolicy.dropOldest;
 }
 
-/** Makes a subscriber's presence; the caller holds the lock of the folder. */
-export function createPresence(
+/** Makes a subscriber's registration; the caller holds the lock of the folder. */
+export function createRegistration(
   realm: Realm,
   path: string,
-  party: Party,
+  participant: Participant,
   policy: LagPolicy,
   codec: string,
 ): Segment | undefined {
-  const segment = Segment.create(realm.binding, `${path}/${fileOf(SUBSCRIBER, party)}`, {
+  const segment = Segment.create(realm.binding, `${path}/${fileOf(SUBSCRIBER, participant)}`, {
     kind: Kind.member,
     pages: SubscriberLayout.pages,
     creator: realm.id,
@@ -107,11 +107,11 @@ export function createPresence(
 export function createPublisher(
   realm: Realm,
   path: string,
-  party: Party,
+  participant: Participant,
   parameters: { name: string; capacity: number; slots: number; codec: string },
 ): Segment | undefined {
   const { name, capacity, slots, codec } = parameters;
-  const segment = Segment.create(realm.binding, `${path}/new-${fileOf(PUBLISHER, party)}`, {
+  const segment = Segment.create(realm.binding, `${path}/new-${fileOf(PUBLISHER, participant)}`, {
     kind: Kind.publisher,
     pages: (publisherData(slots) + capacity) / PAGE,
     creator: realm.id,
@@ -121,7 +121,7 @@ export function createPublisher(
   if (segment === undefined) return undefined;
   segment.releaseFile();
   writeText(segment, PublisherLayout.name, PublisherLayout.nameBytes, name);
-  segment.setU32(PublisherLayout.door, party.source);
+  segment.setU32(PublisherLayout.source, participant.source);
   segment.setU32(PublisherLayout.slots, slots);
   return segment;
 }

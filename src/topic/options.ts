@@ -6,8 +6,6 @@
 import { bytes } from "../codec/bytes.ts";
 import type { Codec } from "../codec/codec.ts";
 import { messagePack } from "../codec/messagepack.ts";
-import { show } from "../connection/options.ts";
-import { ArgumentError } from "../errors.ts";
 import { passMemory } from "../share/passing.ts";
 import type { Realm } from "../wake/realm.ts";
 
@@ -51,15 +49,5 @@ export type Decoded<C extends Codec> = ReturnType<C["decode"]>;
 /** A message as it is handed over: bytes, or several parts of bytes. */
 export type Bytes = Uint8Array<ArrayBuffer>;
 
-/** Checks a count given by a user. */
-export function checkCount(option: string, value: number, least: number, most: number): number {
-  if (value === Infinity && most === Infinity) return value;
-  if (Number.isSafeInteger(value) && value >= least && value <= most) return value;
-  throw new ArgumentError(
-    `\`${option}\` is a whole number from ${least}${most === Infinity ? "" : ` to ${most}`}, ` +
-      `got ${show(value)}`,
-  );
-}
-
 /** Messages after which a loop that never waits lets timers and I/O have their turn. */
-export const BREATH = 1024;
+export const YIELD_EVERY = 1024;

@@ -8,15 +8,10 @@ import { checkCodec } from "../codec/codec.ts";
 import type { Codec } from "../codec/codec.ts";
 import { json } from "../codec/json.ts";
 import { messagePack } from "../codec/messagepack.ts";
-import { checkCapacity, codecId } from "../connection/handshake.ts";
-import {
-  checkOptions,
-  checkTimeout,
-  errorSink,
-  peerErrorSink,
-  show,
-} from "../connection/options.ts";
-import type { WaitOptions } from "../connection/options.ts";
+import { checkCapacity } from "../memory/capacity.ts";
+import { codecId } from "../codec/codec_id.ts";
+import { checkOptions, checkTimeout, errorSink, peerErrorSink, show } from "../options.ts";
+import type { WaitOptions } from "../options.ts";
 import { ArgumentError, ClosedError, DeadlockError, MessageTooLargeError } from "../errors.ts";
 import {
   Header,
@@ -34,26 +29,27 @@ import type { BroadcastProducer } from "../ring/broadcast_producer.ts";
 import { partsLength } from "../ring/broadcast_producer.ts";
 import { Polled } from "../wake/reactor.ts";
 import { Realm } from "../wake/realm.ts";
-import { WaitLine } from "../wake/wait_line.ts";
-import type { Attempt } from "../wake/wait_line.ts";
+import { WaitQueue } from "../wake/wait_queue.ts";
+import type { Attempt } from "../wake/wait_queue.ts";
 import {
   createPublisher,
   fileOf,
   FOLDER,
   idOf,
-  newParty,
-  partiesIn,
+  newParticipant,
+  participantsIn,
   policyOf,
   PUBLISHER,
   SUBSCRIBER,
 } from "./folder.ts";
-import type { Party } from "./folder.ts";
-import { Gate } from "./gate.ts";
+import type { Participant } from "./folder.ts";
+import { CountWaiters } from "./count_waiters.ts";
 import { Loan } from "./loan.ts";
-import { BREATH, checkCount, TOPIC_OPTIONS, topicCodec } from "./options.ts";
+import { TOPIC_OPTIONS, topicCodec, YIELD_EVERY } from "./options.ts";
+import { checkCount } from "../options.ts";
 import type { Bytes, Decoded, TopicOptions } from "./options.ts";
-import { Roster } from "./roster.ts";
-import type { TopicGoneReason } from "./roster.ts";
+import { SubscriberTable } from "./subscriber_table.ts";
+import type { TopicGoneReason } from "./subscriber_table.ts";
 
 /** Options of {@linkcode Publisher.open}. */
 export interface PublisherOptions extends TopicOptions {
@@ -129,18 +125,18 @@ export class Publisher<T = unknown> implements AsyncDisposable {
   readonly #options: PublisherOptions;
   readonly #closer: () => void;
   readonly #parts: string[];
-  readonly #party: Party;
+  readonly #participant: Participant;
   readonly #index: number;
   readonly #segment: Segment;
-  readonly #roster: Roster;
+  readonly #table: SubscriberTable;
   readonly #producer: BroadcastProducer;
-  readonly #line: WaitLine;
-  readonly #gate: Gate;
+  readonly #line: WaitQueue;
+  readonly #waiters: CountWaiters;
   readonly #timeout: number;
   #loan: Loan | undefined;
   #bytes = 0;
   #waits = 0;
-  #breath = 0;
+  #sinceYield = 0;
   #closed = false;
 
   private constructor(
@@ -157,27 +153,27 @@ export class Publisher<T = unknown> implements AsyncDisposable {
     this.#codec = topicCodec(options.codec, realm);
     this.#timeout = checkTimeout(options.timeout, Infinity);
     this.#parts = [FOLDER, encoded];
-    this.#gate = new Gate(realm.reactor);
+    this.#waiters = new CountWaiters(realm.reactor);
     this.#index = realm.reactor.reserve();
-    this.#party = newParty(realm, this.#index);
-    this.id = idOf(this.#party);
-    const invited: Party[] = [];
+    this.#participant = newParticipant(realm, this.#index);
+    this.id = idOf(this.#participant);
+    const invited: Participant[] = [];
     try {
-      const { segment, roster } = realm.directory.locked(
+      const { segment, table } = realm.directory.locked(
         this.#parts,
         (path) => this.#enter(path, invited),
       );
       this.#segment = segment;
-      this.#roster = roster;
+      this.#table = table;
     } catch (error) {
       realm.reactor.remove(this.#index);
       realm.directory.prune(this.#parts);
       throw error;
     }
-    this.#producer = this.#roster.producer;
-    this.#line = new WaitLine(realm.reactor, this.#index, () => this.#producer.setWaiting());
+    this.#producer = this.#table.producer;
+    this.#line = new WaitQueue(realm.reactor, this.#index, () => this.#producer.setWaiting());
     realm.reactor.attach(this.#index, { poll: () => this.#poll(), arm: () => this.#arm() });
-    for (const party of invited) this.#knock(party);
+    for (const participant of invited) this.#announce(participant);
   }
 
   /**
@@ -206,28 +202,28 @@ export class Publisher<T = unknown> implements AsyncDisposable {
   }
 
   /** Makes our segment, with slots for those who are there, under the lock of the folder. */
-  #enter(path: string, invited: Party[]): { segment: Segment; roster: Roster } {
+  #enter(path: string, invited: Participant[]): { segment: Segment; table: SubscriberTable } {
     const realm = this.#realm;
     const { capacity = DEFAULT_CAPACITY, maxSubscribers: slots = DEFAULT_SUBSCRIBERS } =
       this.#options;
-    const party = this.#party;
+    const participant = this.#participant;
     const parameters = { name: this.name, capacity, slots, codec: this.#codec.name };
-    const segment = createPublisher(realm, path, party, parameters);
+    const segment = createPublisher(realm, path, participant, parameters);
     if (segment === undefined) throw new ClosedError(`the folder of topic "${this.name}"`);
     try {
       const shape = { capacity, slots, data: publisherData(slots) };
       const { history = Infinity } = this.#options;
-      const roster = new Roster(realm, segment, shape, history, {
+      const table = new SubscriberTable(realm, segment, shape, history, {
         joined: (id) => this.#onJoined(id),
         left: (id, reason) => this.#onLeft(id, reason),
         failed: (error) => this.#later(() => peerErrorSink(this.#options.onError)(error)),
       });
-      for (const subscriber of partiesIn(realm, path, SUBSCRIBER)) {
-        if (this.#invite(roster, path, subscriber)) invited.push(subscriber);
+      for (const subscriber of participantsIn(realm, path, SUBSCRIBER)) {
+        if (this.#invite(table, path, subscriber)) invited.push(subscriber);
       }
       segment.setU32(PublisherLayout.state, PublisherState.open);
-      realm.directory.rename(segment.path, `${path}/${fileOf(PUBLISHER, party)}`);
-      return { segment, roster };
+      realm.directory.rename(segment.path, `${path}/${fileOf(PUBLISHER, participant)}`);
+      return { segment, table };
     } catch (error) {
       realm.directory.removeFile(segment.path);
       segment.close();
@@ -235,36 +231,36 @@ export class Publisher<T = unknown> implements AsyncDisposable {
     }
   }
 
-  #invite(roster: Roster, path: string, party: Party): boolean {
+  #invite(table: SubscriberTable, path: string, participant: Participant): boolean {
     const { binding } = this.#realm;
-    const presence = openPresence(binding, `${path}/${fileOf(SUBSCRIBER, party)}`);
-    if (presence === undefined) return false;
-    const policy = policyOf(presence.u32(SubscriberLayout.policy));
-    const isOurs = presence.u32(Header.codec) === codecId(this.#codec.name);
-    presence.close();
+    const registration = openRegistration(binding, `${path}/${fileOf(SUBSCRIBER, participant)}`);
+    if (registration === undefined) return false;
+    const policy = policyOf(registration.u32(SubscriberLayout.policy));
+    const isOurs = registration.u32(Header.codec) === codecId(this.#codec.name);
+    registration.close();
     // With another codec it won't come, and must hold nobody back. It tells its user why.
-    if (isOurs) roster.invite(party, policy);
+    if (isOurs) table.invite(participant, policy);
     return true;
   }
 
   /** Tells a subscriber that we are there. */
-  #knock(party: Party): void {
+  #announce(participant: Participant): void {
     const { binding, directory, reactor } = this.#realm;
-    const path = directory.path(...this.#parts, fileOf(SUBSCRIBER, party));
-    const presence = openPresence(binding, path);
-    const peer = presence && this.#realm.acquirePeer(party.node);
-    if (presence !== undefined && peer !== undefined) {
-      Atomics.add(presence.words, SubscriberLayout.knocks >> 2, 1);
-      reactor.ring(peer.segment, party.source);
+    const path = directory.path(...this.#parts, fileOf(SUBSCRIBER, participant));
+    const registration = openRegistration(binding, path);
+    const peer = registration && this.#realm.acquirePeer(participant.node);
+    if (registration !== undefined && peer !== undefined) {
+      Atomics.add(registration.words, SubscriberLayout.announcements >> 2, 1);
+      reactor.ring(peer.segment, participant.source);
       this.#realm.releasePeer(peer);
     }
-    presence?.close();
+    registration?.close();
   }
 
   /** How many subscribers there are. */
   get subscribers(): number {
     this.#look();
-    return this.#roster.size;
+    return this.#table.size;
   }
 
   /** Was it closed? */
@@ -301,7 +297,7 @@ export class Publisher<T = unknown> implements AsyncDisposable {
       const what = `waiting for ${count} subscriber${
         count === 1 ? "" : "s"
       } of topic "${this.name}"`;
-      return this.#gate.wait(count, what, { timeout, signal: options?.signal });
+      return this.#waiters.wait(count, what, { timeout, signal: options?.signal });
     } catch (error) {
       return Promise.reject(error);
     }
@@ -326,7 +322,7 @@ export class Publisher<T = unknown> implements AsyncDisposable {
           options,
         ) as Promise<void>;
       }
-      return this.#breathe();
+      return this.#yieldSometimes();
     } catch (error) {
       return Promise.reject(error);
     }
@@ -361,11 +357,11 @@ export class Publisher<T = unknown> implements AsyncDisposable {
       );
     }
     const attempt = (): true | undefined => this.#write(payload) || undefined;
-    if (this.#roster.isHeldByOurselves) {
+    if (this.#table.isHeldByOurselves) {
       let done = false;
       this.#realm.reactor.runUntilIdle(() => done ||= this.#closed || this.#write(payload));
       this.#checkOpen();
-      if (!done && this.#roster.isHeldByOurselves) {
+      if (!done && this.#table.isHeldByOurselves) {
         throw new DeadlockError(
           this.name,
           'a subscriber with `onLag: "block"` holds it back, and lives in the same thread, ' +
@@ -398,7 +394,7 @@ export class Publisher<T = unknown> implements AsyncDisposable {
           this.#serve();
           await this.#wait(() => this.#write(payload) || undefined, options);
         }
-        if (++count % BREATH === 0) {
+        if (++count % YIELD_EVERY === 0) {
           this.#serve();
           await this.#nextTurn();
         }
@@ -426,7 +422,7 @@ export class Publisher<T = unknown> implements AsyncDisposable {
       if (this.#line.length > 0 || options?.signal?.aborted || !write()) {
         return this.#wait<unknown>(write, options) as Promise<void>;
       }
-      return this.#breathe();
+      return this.#yieldSometimes();
     } catch (error) {
       return Promise.reject(error);
     }
@@ -482,7 +478,7 @@ export class Publisher<T = unknown> implements AsyncDisposable {
 
   get #isSettled(): boolean {
     this.#look();
-    return this.#line.length === 0 && this.#roster.isAttached;
+    return this.#line.length === 0 && this.#table.isAttached;
   }
 
   #closeNow(): void {
@@ -492,13 +488,13 @@ export class Publisher<T = unknown> implements AsyncDisposable {
     const error = new ClosedError(this.#topic);
     this.#loan?.[Symbol.dispose]();
     this.#segment.setU32(PublisherLayout.state, PublisherState.closed);
-    this.#roster.ringAll();
-    this.#roster.close();
+    this.#table.ringAll();
+    this.#table.close();
     reactor.remove(this.#index);
-    directory.removeFile(directory.path(...this.#parts, fileOf(PUBLISHER, this.#party)));
+    directory.removeFile(directory.path(...this.#parts, fileOf(PUBLISHER, this.#participant)));
     directory.prune(this.#parts);
     this.#line.fail(error);
-    this.#gate.fail(error);
+    this.#waiters.fail(error);
     this.#segment.close();
     this.#realm.release(this.#closer);
   }
@@ -610,15 +606,15 @@ export class Publisher<T = unknown> implements AsyncDisposable {
   /** Does what subscribers have asked for in shared memory. */
   #serve(): void {
     const wanted = this.#producer.takeWanted(Wanted.look | Wanted.wake);
-    if ((wanted & Wanted.look) !== 0) this.#roster.look();
-    if ((wanted & Wanted.wake) !== 0) this.#roster.wake();
+    if ((wanted & Wanted.look) !== 0) this.#table.look();
+    if ((wanted & Wanted.wake) !== 0) this.#table.wake();
   }
 
   /** Lets subscribers in that have come, and lets go of those that have left. */
   #look(): boolean {
     if (this.#closed || !this.#producer.wantsLook) return false;
     this.#producer.takeWanted(Wanted.look);
-    this.#roster.look();
+    this.#table.look();
     return true;
   }
 
@@ -636,7 +632,7 @@ export class Publisher<T = unknown> implements AsyncDisposable {
   #onJoined(id: string): void {
     const { onConnect } = this.#options;
     if (onConnect !== undefined) this.#later(() => onConnect(id));
-    this.#later(() => this.#gate.tell(this.#roster.size));
+    this.#later(() => this.#waiters.tell(this.#table.size));
   }
 
   #onLeft(id: string, reason: TopicGoneReason): void {
@@ -659,8 +655,8 @@ export class Publisher<T = unknown> implements AsyncDisposable {
   }
 
   /** Now and then the event loop gets its turn, also in a loop that never waits. */
-  #breathe(): Promise<void> {
-    if (++this.#breath % BREATH !== 0) return RESOLVED;
+  #yieldSometimes(): Promise<void> {
+    if (++this.#sinceYield % YIELD_EVERY !== 0) return RESOLVED;
     return this.#nextTurn();
   }
 
@@ -669,7 +665,7 @@ export class Publisher<T = unknown> implements AsyncDisposable {
   }
 }
 
-function openPresence(binding: Realm["binding"], path: string): Segment | undefined {
+function openRegistration(binding: Realm["binding"], path: string): Segment | undefined {
   return Segment.open(binding, path, Kind.member);
 }
 

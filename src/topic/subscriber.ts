@@ -12,8 +12,8 @@ import {
   errorSink,
   peerErrorSink,
   show,
-} from "../connection/options.ts";
-import type { WaitOptions } from "../connection/options.ts";
+} from "../options.ts";
+import type { WaitOptions } from "../options.ts";
 import {
   ArgumentError,
   ClosedError,
@@ -27,25 +27,26 @@ import type { Segment } from "../memory/segment.ts";
 import { splitParts } from "../ring/broadcast_consumer.ts";
 import { Polled } from "../wake/reactor.ts";
 import { Realm } from "../wake/realm.ts";
-import { WaitLine } from "../wake/wait_line.ts";
+import { WaitQueue } from "../wake/wait_queue.ts";
 import {
-  createPresence,
+  createRegistration,
   fileOf,
   FOLDER,
   idOf,
-  newParty,
-  partiesIn,
+  newParticipant,
+  participantsIn,
   POLICIES,
   PUBLISHER,
   SUBSCRIBER,
 } from "./folder.ts";
-import type { Party } from "./folder.ts";
-import { Gate } from "./gate.ts";
-import { Link } from "./link.ts";
-import type { Subscription } from "./link.ts";
-import { BREATH, checkCount, TOPIC_OPTIONS, topicCodec } from "./options.ts";
+import type { Participant } from "./folder.ts";
+import { CountWaiters } from "./count_waiters.ts";
+import { Subscription } from "./subscription.ts";
+import type { SubscriberIdentity } from "./subscription.ts";
+import { TOPIC_OPTIONS, topicCodec, YIELD_EVERY } from "./options.ts";
+import { checkCount } from "../options.ts";
 import type { Decoded, TopicOptions } from "./options.ts";
-import type { TopicGoneReason } from "./roster.ts";
+import type { TopicGoneReason } from "./subscriber_table.ts";
 
 /** What a message is, besides its value. */
 export interface MessageInfo {
@@ -144,24 +145,24 @@ export class Subscriber<T = unknown> implements AsyncDisposable, AsyncIterable<T
   readonly #closer: () => void;
   readonly #parts: string[];
   readonly #index: number;
-  readonly #subscription: Subscription;
-  readonly #presence: Segment;
-  readonly #line: WaitLine;
-  readonly #gate: Gate;
+  readonly #identity: SubscriberIdentity;
+  readonly #registration: Segment;
+  readonly #line: WaitQueue;
+  readonly #waiters: CountWaiters;
   readonly #timeout: number;
-  /** Where a new link goes. */
-  #links: Link[] = [];
+  /** Where a new subscription goes. */
+  #subscriptions: Subscription[] = [];
   /** Publishers that we couldn't connect to. */
   readonly #refused = new Set<string>();
   #current = 0;
-  #knocks = 0;
+  #announcements = 0;
   /** The handler hasn't finished with a message. */
   #isBusy = false;
   #failures: unknown[] = [];
   #messages = 0;
   #bytes = 0;
   #lost = 0;
-  #breath = 0;
+  #sinceYield = 0;
   #isHeld = false;
   #closed = false;
   readonly #attempt = (): Received<T> | undefined => this.#take();
@@ -181,32 +182,35 @@ export class Subscriber<T = unknown> implements AsyncDisposable, AsyncIterable<T
     this.#timeout = checkTimeout(options.timeout, Infinity);
     this.#parts = [FOLDER, encoded];
     const { reactor } = realm;
-    this.#gate = new Gate(reactor);
+    this.#waiters = new CountWaiters(reactor);
     this.#index = reactor.reserve();
-    const party = newParty(realm, this.#index);
-    this.id = idOf(party);
-    this.#subscription = {
+    const participant = newParticipant(realm, this.#index);
+    this.id = idOf(participant);
+    this.#identity = {
       name,
-      party,
+      participant,
       policy: POLICIES[options.onLag ?? "block"],
       history: historyOf(options.history),
       codec: this.#codec.name,
       borrow: options.borrow === true,
       onNews: () => reactor.heat(this.#index),
     };
-    this.#line = new WaitLine(reactor, this.#index, () => {
-      for (const link of this.#links) link.arm();
+    this.#line = new WaitQueue(reactor, this.#index, () => {
+      for (const subscription of this.#subscriptions) subscription.arm();
     });
     try {
-      this.#presence = realm.directory.locked(this.#parts, (path) => this.#enter(path, party));
+      this.#registration = realm.directory.locked(
+        this.#parts,
+        (path) => this.#enter(path, participant),
+      );
     } catch (error) {
-      for (const link of this.#links) link.close();
+      for (const subscription of this.#subscriptions) subscription.close();
       reactor.remove(this.#index);
       realm.directory.prune(this.#parts);
       throw error;
     }
     reactor.attach(this.#index, { poll: () => this.#poll(), arm: () => this.#arm() });
-    for (const link of this.#links) link.greet();
+    for (const subscription of this.#subscriptions) subscription.greet();
     if (options.onMessage !== undefined) this.ref();
   }
 
@@ -237,32 +241,38 @@ export class Subscriber<T = unknown> implements AsyncDisposable, AsyncIterable<T
     );
   }
 
-  /** Makes our presence and connects to all who are there, under the lock of the folder. */
-  #enter(path: string, party: Party): Segment {
-    const { policy, codec } = this.#subscription;
-    const presence = createPresence(this.#realm, path, party, policy, codec);
-    if (presence === undefined) throw new ClosedError(`the folder of topic "${this.name}"`);
+  /** Makes our registration and connects to all who are there, under the lock of the folder. */
+  #enter(path: string, participant: Participant): Segment {
+    const { policy, codec } = this.#identity;
+    const registration = createRegistration(this.#realm, path, participant, policy, codec);
+    if (registration === undefined) throw new ClosedError(`the folder of topic "${this.name}"`);
     try {
-      for (const publisher of partiesIn(this.#realm, path, PUBLISHER)) {
+      for (const publisher of participantsIn(this.#realm, path, PUBLISHER)) {
         this.#attach(path, publisher, true);
       }
     } catch (error) {
-      this.#realm.directory.removeFile(presence.path);
-      presence.close();
+      this.#realm.directory.removeFile(registration.path);
+      registration.close();
       throw error;
     }
-    return presence;
+    return registration;
   }
 
-  #attach(path: string, publisher: Party, isLocked: boolean): void {
-    const link = Link.attach(this.#realm, path, publisher, this.#subscription, isLocked);
-    if (link !== undefined) this.#links.push(link);
+  #attach(path: string, publisher: Participant, isLocked: boolean): void {
+    const subscription = Subscription.attach(
+      this.#realm,
+      path,
+      publisher,
+      this.#identity,
+      isLocked,
+    );
+    if (subscription !== undefined) this.#subscriptions.push(subscription);
   }
 
   /** How many publishers there are. */
   get publishers(): number {
     let count = 0;
-    for (const link of this.#links) if (link.isOpen) count++;
+    for (const subscription of this.#subscriptions) if (subscription.isOpen) count++;
     return count;
   }
 
@@ -295,7 +305,7 @@ export class Subscriber<T = unknown> implements AsyncDisposable, AsyncIterable<T
       const what = `waiting for ${count} publisher${
         count === 1 ? "" : "s"
       } of topic "${this.name}"`;
-      return this.#gate.wait(count, what, { timeout, signal: options?.signal });
+      return this.#waiters.wait(count, what, { timeout, signal: options?.signal });
     } catch (error) {
       return Promise.reject(error);
     }
@@ -346,7 +356,7 @@ export class Subscriber<T = unknown> implements AsyncDisposable, AsyncIterable<T
   }
 
   async #iterate(): Promise<IteratorResult<T, undefined>> {
-    if (++this.#breath % BREATH === 0) {
+    if (++this.#sinceYield % YIELD_EVERY === 0) {
       await new Promise<void>((resolve) => this.#realm.binding.nextTurn(resolve));
     }
     if (this.#closed) return { done: true, value: undefined };
@@ -401,8 +411,8 @@ export class Subscriber<T = unknown> implements AsyncDisposable, AsyncIterable<T
     const leave = (path: string): void => {
       // Who came meanwhile may have reserved a slot for us.
       this.#scan(path);
-      for (const link of this.#links.splice(0)) link.close();
-      directory.removeFile(`${path}/${fileOf(SUBSCRIBER, this.#subscription.party)}`);
+      for (const subscription of this.#subscriptions.splice(0)) subscription.close();
+      directory.removeFile(`${path}/${fileOf(SUBSCRIBER, this.#identity.participant)}`);
     };
     try {
       directory.locked(this.#parts, leave);
@@ -414,8 +424,8 @@ export class Subscriber<T = unknown> implements AsyncDisposable, AsyncIterable<T
     reactor.remove(this.#index);
     const error = this.#closedError();
     this.#line.fail(error);
-    this.#gate.fail(error);
-    this.#presence.close();
+    this.#waiters.fail(error);
+    this.#registration.close();
     this.#realm.release(this.#closer);
   }
 
@@ -440,28 +450,31 @@ export class Subscriber<T = unknown> implements AsyncDisposable, AsyncIterable<T
 
   // ------------------------------------------------------------------ publishers
 
-  /** Connects to publishers that knocked. */
+  /** Connects to publishers that announced themselves. */
   #admit(): boolean {
-    const knocks = Atomics.load(this.#presence.words, SubscriberLayout.knocks >> 2);
-    let changed = knocks !== this.#knocks;
+    const announcements = Atomics.load(
+      this.#registration.words,
+      SubscriberLayout.announcements >> 2,
+    );
+    let changed = announcements !== this.#announcements;
     if (changed) {
-      this.#knocks = knocks;
+      this.#announcements = announcements;
       this.#scan(this.#realm.directory.path(...this.#parts));
     }
-    for (const link of this.#links) {
-      if (link.isOpen) continue;
-      if (!this.#guarded(link, () => link.open())) continue;
+    for (const subscription of this.#subscriptions) {
+      if (subscription.isOpen) continue;
+      if (!this.#guarded(subscription, () => subscription.open())) continue;
       changed = true;
-      this.#safely(() => this.#options.onConnect?.(link.id));
+      this.#safely(() => this.#options.onConnect?.(subscription.id));
       if (this.#closed) return true;
     }
-    if (changed) this.#gate.tell(this.publishers);
+    if (changed) this.#waiters.tell(this.publishers);
     return changed;
   }
 
   #scan(path: string): void {
-    const known = new Set(this.#links.map((link) => link.id));
-    for (const publisher of partiesIn(this.#realm, path, PUBLISHER)) {
+    const known = new Set(this.#subscriptions.map((subscription) => subscription.id));
+    for (const publisher of participantsIn(this.#realm, path, PUBLISHER)) {
       const id = idOf(publisher);
       if (known.has(id) || this.#refused.has(id)) continue;
       try {
@@ -474,36 +487,36 @@ export class Subscriber<T = unknown> implements AsyncDisposable, AsyncIterable<T
     }
   }
 
-  /** Runs what reads shared memory: what is corrupt there ends the link and nothing else. */
-  #guarded(link: Link, task: () => boolean): boolean {
+  /** Runs what reads shared memory: what is corrupt there ends the subscription and nothing else. */
+  #guarded(subscription: Subscription, task: () => boolean): boolean {
     try {
       return task();
     } catch (error) {
       if (!(error instanceof CorruptSegmentError)) throw error;
-      this.#corrupt(link, error);
+      this.#corrupt(subscription, error);
       return false;
     }
   }
 
-  #corrupt(link: Link, error: unknown): void {
-    link.end("corrupt");
+  #corrupt(subscription: Subscription, error: unknown): void {
+    subscription.end("corrupt");
     this.#safely(() => peerErrorSink(this.#options.onError)(error));
   }
 
   /** Lets go of publishers that are gone and of which nothing is left. */
   #settle(): boolean {
     let settled = false;
-    for (let i = 0; i < this.#links.length; i++) {
-      const link = this.#links[i]!;
-      const reason = link.gone;
+    for (let i = 0; i < this.#subscriptions.length; i++) {
+      const subscription = this.#subscriptions[i]!;
+      const reason = subscription.gone;
       if (reason === undefined) continue;
-      this.#links.splice(i--, 1);
+      this.#subscriptions.splice(i--, 1);
       settled = true;
-      const wasOpen = link.isOpen;
-      link.close();
+      const wasOpen = subscription.isOpen;
+      subscription.close();
       // It may have a file still, which mustn't be taken for a new one.
-      if (reason !== "closed") this.#refused.add(link.id);
-      this.#tellGone(link.id, wasOpen, reason);
+      if (reason !== "closed") this.#refused.add(subscription.id);
+      this.#tellGone(subscription.id, wasOpen, reason);
       if (this.#closed) return true;
     }
     return settled;
@@ -522,8 +535,8 @@ export class Subscriber<T = unknown> implements AsyncDisposable, AsyncIterable<T
   // -------------------------------------------------------------------- messages
 
   /** Goes on to the next message of some publisher. */
-  #next(): Link | undefined {
-    const links = this.#links;
+  #next(): Subscription | undefined {
+    const links = this.#subscriptions;
     let current = this.#current < links.length ? links[this.#current]! : undefined;
     if (current?.consumer?.hasBatch && this.#guardedNext(current)) return current;
     for (let tries = links.length; tries > 0; tries--) {
@@ -535,28 +548,28 @@ export class Subscriber<T = unknown> implements AsyncDisposable, AsyncIterable<T
     return undefined;
   }
 
-  #guardedNext(link: Link): boolean {
+  #guardedNext(subscription: Subscription): boolean {
     try {
-      return link.next();
+      return subscription.next();
     } catch (error) {
       if (!(error instanceof CorruptSegmentError)) throw error;
-      this.#corrupt(link, error);
+      this.#corrupt(subscription, error);
       return false;
     }
   }
 
-  /** Counts the message at the end of `link`, and what was lost before it. */
-  #count(link: Link): void {
-    const { lost, length } = link.consumer!;
+  /** Counts the message at the end of `subscription`, and what was lost before it. */
+  #count(subscription: Subscription): void {
+    const { lost, length } = subscription.consumer!;
     this.#messages++;
     this.#bytes += length;
     if (lost === 0) return;
     this.#lost += lost;
-    this.#safely(() => this.#options.onLost?.(lost, link.id));
+    this.#safely(() => this.#options.onLost?.(lost, subscription.id));
   }
 
-  #valueOf(link: Link): T {
-    const consumer = link.consumer!;
+  #valueOf(subscription: Subscription): T {
+    const consumer = subscription.consumer!;
     const payload = consumer.take();
     return (consumer.isParts ? splitParts(payload) : this.#codec.decode(payload)) as T;
   }
@@ -564,19 +577,19 @@ export class Subscriber<T = unknown> implements AsyncDisposable, AsyncIterable<T
   #take(): Received<T> | undefined {
     for (;;) {
       if (this.#failures.length > 0) throw this.#failures.shift();
-      const link = this.#next();
-      if (link === undefined) {
+      const subscription = this.#next();
+      if (subscription === undefined) {
         if (this.#closed) return undefined;
         if (this.#admit() || this.#settle()) continue;
         return undefined;
       }
-      this.#count(link);
+      this.#count(subscription);
       if (this.#closed) return undefined;
       try {
-        return { value: this.#valueOf(link) };
+        return { value: this.#valueOf(subscription) };
       } catch (error) {
         if (!(error instanceof CorruptSegmentError)) throw error;
-        this.#corrupt(link, error);
+        this.#corrupt(subscription, error);
       }
     }
   }
@@ -585,27 +598,33 @@ export class Subscriber<T = unknown> implements AsyncDisposable, AsyncIterable<T
   #deliver(handler: NonNullable<SubscriberOptions<T>["onMessage"]>): Polled {
     let count = 0;
     for (; count < MESSAGES_PER_POLL && !this.#isBusy; count++) {
-      const link = this.#next();
-      if (link === undefined) break;
-      this.#count(link);
+      const subscription = this.#next();
+      if (subscription === undefined) break;
+      this.#count(subscription);
       if (this.#closed) break;
-      this.#handle(handler, link);
+      this.#handle(handler, subscription);
       if (this.#closed) break;
     }
     return count === 0 ? Polled.nothing : this.#isBusy ? Polled.resolved : Polled.done;
   }
 
-  #handle(handler: NonNullable<SubscriberOptions<T>["onMessage"]>, link: Link): void {
+  #handle(
+    handler: NonNullable<SubscriberOptions<T>["onMessage"]>,
+    subscription: Subscription,
+  ): void {
     let value: T;
     try {
-      value = this.#valueOf(link);
+      value = this.#valueOf(subscription);
     } catch (error) {
-      if (error instanceof CorruptSegmentError) this.#corrupt(link, error);
+      if (error instanceof CorruptSegmentError) this.#corrupt(subscription, error);
       else this.#safely(() => peerErrorSink(this.#options.onError)(error));
       return;
     }
     try {
-      const result = handler(value, { publisher: link.id, sequence: link.consumer!.sequence });
+      const result = handler(value, {
+        publisher: subscription.id,
+        sequence: subscription.consumer!.sequence,
+      });
       if (isThenable(result)) this.#pause(result);
     } catch (error) {
       this.#report(error);
@@ -657,13 +676,16 @@ export class Subscriber<T = unknown> implements AsyncDisposable, AsyncIterable<T
 
   #arm(): boolean {
     if (this.#closed) return true;
-    if (Atomics.load(this.#presence.words, SubscriberLayout.knocks >> 2) !== this.#knocks) {
+    if (
+      Atomics.load(this.#registration.words, SubscriberLayout.announcements >> 2) !==
+        this.#announcements
+    ) {
       return false;
     }
     if (this.#options.onMessage === undefined) return this.#line.arm();
     if (this.#isBusy) return true;
     let isQuiet = true;
-    for (const link of this.#links) if (!link.arm()) isQuiet = false;
+    for (const subscription of this.#subscriptions) if (!subscription.arm()) isQuiet = false;
     return isQuiet;
   }
 }

@@ -20,7 +20,7 @@ import { nativePath } from "../memory/directory.ts";
 import type { Segment } from "../memory/segment.ts";
 import { statusError } from "../memory/status.ts";
 import { Bell, collect, NodeWords, ring } from "./doorbell.ts";
-import { Patience } from "./patience.ts";
+import { SpinPolicy } from "./spin_policy.ts";
 
 /** What a poll found. */
 export const Polled = {
@@ -88,9 +88,9 @@ export class Reactor {
   /** Did the watcher start this turn? */
   #woken = false;
   #now = 0;
-  readonly #hotPatience = new Patience(HOT_MS);
-  readonly #expectingPatience = new Patience(HOT_EXPECTING_MS);
-  readonly #blockingPatience = new Patience(BLOCKING_SPIN_MS);
+  readonly #hotSpin = new SpinPolicy(HOT_MS);
+  readonly #expectingSpin = new SpinPolicy(HOT_EXPECTING_MS);
+  readonly #blockingSpin = new SpinPolicy(BLOCKING_SPIN_MS);
   #references = 0;
   #expecting = 0;
   #keepalive: ReturnType<typeof setInterval> | undefined;
@@ -335,13 +335,13 @@ export class Reactor {
     }
   }
 
-  get #patience(): Patience {
-    return this.#expecting > 0 ? this.#expectingPatience : this.#hotPatience;
+  get #spinPolicy(): SpinPolicy {
+    return this.#expecting > 0 ? this.#expectingSpin : this.#hotSpin;
   }
 
   #onWork(): void {
     // What a wake brought, polling didn't find.
-    if (!this.#woken) this.#patience.succeeded();
+    if (!this.#woken) this.#spinPolicy.succeeded();
     this.#woken = false;
     this.#idleSince = 0;
   }
@@ -349,7 +349,7 @@ export class Reactor {
   #isIdleForLong(): boolean {
     const now = performance.now();
     if (this.#idleSince === 0) this.#idleSince = now;
-    return now - this.#idleSince >= this.#patience.time;
+    return now - this.#idleSince >= this.#spinPolicy.time;
   }
 
   /** True if the reactor sleeps now; false if there was work after all. */
@@ -366,7 +366,7 @@ export class Reactor {
     this.#parked = true;
     Atomics.store(this.#words, NodeWords.bell, Bell.parked);
     if (!this.#hasNews()) {
-      this.#patience.failed();
+      this.#spinPolicy.failed();
       return true;
     }
     this.#parked = false;
@@ -426,7 +426,7 @@ export class Reactor {
 
   #blockSlowly(source: Source, isDone: () => boolean, timeout: number): boolean {
     const start = performance.now();
-    const patience = this.#blockingPatience;
+    const patience = this.#blockingSpin;
     let spinUntil = start + patience.time;
     for (;;) {
       const now = performance.now();

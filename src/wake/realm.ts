@@ -9,7 +9,7 @@ import type { Binding } from "../platform/binding.ts";
 import { binding } from "../platform/runtime.ts";
 import { RuntimeDirectory } from "../memory/directory.ts";
 import { NodeLayout } from "../memory/layout.ts";
-import { buryNode, createNode, isNodeDead, openNode, removeNode, sweep } from "../memory/nodes.ts";
+import { createNode, isNodeDead, openNode, reapNode, removeNode, sweep } from "../memory/nodes.ts";
 import type { Segment } from "../memory/segment.ts";
 import { Reactor } from "./reactor.ts";
 
@@ -151,7 +151,7 @@ export class Realm {
       // A death before now is one that nobody will tell us of.
       if (id !== this.id && !segment.isLeaseHeld()) {
         segment.close();
-        buryNode(this.directory, id);
+        reapNode(this.directory, id);
         return undefined;
       }
       peer = new Peer(id, segment);
@@ -178,7 +178,7 @@ export class Realm {
     for (const peer of [...this.#peers.values()]) {
       if (peer.id === this.id || !peer.segment.mapped || peer.segment.isLeaseHeld()) continue;
       this.#peers.delete(peer.id);
-      buryNode(this.directory, peer.id);
+      reapNode(this.directory, peer.id);
       for (const tell of [...peer.onDeath]) tell();
     }
   }

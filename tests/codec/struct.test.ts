@@ -4,7 +4,7 @@ import { array, fixedBytes, fixedString, struct } from "../../mod.ts";
 import { bool, f16, f32, f64, i16, i32, i64, i8, u16, u32, u64, u8 } from "../../mod.ts";
 import { ArgumentError, CodecError } from "../../mod.ts";
 import type { Codec, Field, StructCodec } from "../../mod.ts";
-import { codecId } from "../../src/connection/handshake.ts";
+import { codecId } from "../../src/codec/codec_id.ts";
 import { Random, seed } from "../support/random.ts";
 
 const Order = struct({

@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { checkCapacity } from "../../src/connection/handshake.ts";
-import { checkTimeout, errorSink, limitsOf } from "../../src/connection/options.ts";
+import { checkCapacity } from "../../src/memory/capacity.ts";
+import { checkTimeout, errorSink } from "../../src/options.ts";
+import { limitsOf } from "../../src/connection/options.ts";
 import { ArgumentError } from "../../src/errors.ts";
 import { MAX_CAPACITY, MIN_CAPACITY } from "../../src/memory/layout.ts";
 

@@ -71,14 +71,14 @@ for (const kinds of [["channel", "channel"], ["server", "client"]] as const) {
   });
 }
 
-test("the server dies between a client's knock and its admission", async () => {
+test("the server dies between a client's announce and its admission", async () => {
   const directory = newDirectory();
-  for (const [dying, knocking] of pairs) {
-    const [server, client, next] = await start(directory, dying, knocking, dying) as Puppet[];
+  for (const [dying, announcing] of pairs) {
+    const [server, client, next] = await start(directory, dying, announcing, dying) as Puppet[];
     await server!.do("open", { kind: "server", name: "door" });
     server!.signal("SIGSTOP"); // it lives, and doesn't answer
     client!.post("open", { as: "it", kind: "client", name: "door", wait: false });
-    await until(() => filesIn(directory).some((file) => file.includes("join-")), "no knock");
+    await until(() => filesIn(directory).some((file) => file.includes("join-")), "no announce");
     await sleep(20);
     server!.kill();
     await server!.ended;
@@ -98,7 +98,7 @@ test("a client dies at the door: the server goes on, and lets the next one in", 
     await server!.do("open", { kind: "server", name: "door", options: { maxConnections: 1 } });
     server!.signal("SIGSTOP");
     client!.post("open", { as: "it", kind: "client", name: "door", wait: false });
-    await until(() => filesIn(directory).some((file) => file.includes("join-")), "no knock");
+    await until(() => filesIn(directory).some((file) => file.includes("join-")), "no announce");
     await sleep(20);
     client!.kill();
     await client!.ended;

@@ -4,7 +4,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { Channel, connect, serve } from "../../mod.ts";
-import { codecId } from "../../src/connection/handshake.ts";
+import { codecId } from "../../src/codec/codec_id.ts";
 import { ConnectionLayout } from "../../src/memory/layout.ts";
 import type { Segment } from "../../src/memory/segment.ts";
 import { messagePack } from "../../src/codec/messagepack.ts";
@@ -160,7 +160,7 @@ test("a server's client, beside an honest one", async () => {
     await fuzz(async (random, alive) => {
       const client = new HostileClient(scratch, "name", CAPACITY, codecId("messagepack"));
       if (random.below(3) === 0) mutateSegment(random, client.segment);
-      client.knock();
+      client.announce();
       await turns(2);
       let producer: RingProducer | undefined;
       try {

@@ -36,7 +36,7 @@ function plant(random: Random, scratch: Scratch, folder: string, file: string, n
     writeText(segment, ConnectionLayout.name, ConnectionLayout.nameBytes, "name");
   } else if (kind === Kind.server) {
     segment.setU32(ServerLayout.state, random.below(3));
-    segment.setU32(ServerLayout.door, random.pick([0, 1, random.u32()]));
+    segment.setU32(ServerLayout.source, random.pick([0, 1, random.u32()]));
   }
   for (let i = random.below(4); i > 0; i--) mutate(random, segment.words, 0, 96);
   segment.close();

@@ -2,7 +2,7 @@
 
 import { test } from "node:test";
 import { Event, Mutex, RwLock, SharedMemory } from "../../mod.ts";
-import { CommonsLayout, Kind, Member } from "../../src/memory/layout.ts";
+import { Kind, Member, MembershipLayout } from "../../src/memory/layout.ts";
 import { Segment } from "../../src/memory/segment.ts";
 import { fuzz, mutate, onlyOurs, turns } from "../support/fuzz.ts";
 import type { Random } from "../support/random.ts";
@@ -71,11 +71,11 @@ test("garbage under locks and memory", () =>
     try {
       for (let step = 0; step < 20; step++) {
         // The pattern's words, the table of members, or the header.
-        const member = (CommonsLayout.slots + Member.bytes * random.below(3)) >> 2;
+        const member = (MembershipLayout.slots + Member.bytes * random.below(3)) >> 2;
         const [from, to] = random.pick(
           [
-            [CommonsLayout.words >> 2, 192],
-            [CommonsLayout.used >> 2, (CommonsLayout.used >> 2) + 1],
+            [MembershipLayout.words >> 2, 192],
+            [MembershipLayout.used >> 2, (MembershipLayout.used >> 2) + 1],
             [member, member + (Member.bytes >> 2)],
             [2, 14],
           ] as const,

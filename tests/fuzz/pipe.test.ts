@@ -3,7 +3,7 @@
 
 import { test } from "node:test";
 import { bytes, f64, fixedString, Receiver, Sender, struct, u32 } from "../../mod.ts";
-import { CommonsLayout, Header, Kind, PipeLayout } from "../../src/memory/layout.ts";
+import { Header, Kind, MembershipLayout, PipeLayout } from "../../src/memory/layout.ts";
 import { Segment } from "../../src/memory/segment.ts";
 import { fuzz, mutate, onlyOurs, turns } from "../support/fuzz.ts";
 import type { Random } from "../support/random.ts";
@@ -22,8 +22,8 @@ function mutateSegment(random: Random, segment: Segment): void {
     [PipeLayout.tail, PipeLayout.tail + 4],
     [PipeLayout.receiverWaiting, PipeLayout.messageBytes],
     [PipeLayout.messageBytes, PipeLayout.codecName + 8],
-    [CommonsLayout.used, CommonsLayout.used + 4],
-    [CommonsLayout.slots, CommonsLayout.slots + 192],
+    [MembershipLayout.used, MembershipLayout.used + 4],
+    [MembershipLayout.slots, MembershipLayout.slots + 192],
     [Header.capacity, Header.codec + 4],
     [PipeLayout.slots, PipeLayout.slots + 512],
     [0, words.length * 4],

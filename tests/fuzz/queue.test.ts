@@ -3,7 +3,7 @@
 
 import { test } from "node:test";
 import { bytes } from "../../src/codec/bytes.ts";
-import { CommonsLayout, Kind, QueueLayout } from "../../src/memory/layout.ts";
+import { Kind, MembershipLayout, QueueLayout } from "../../src/memory/layout.ts";
 import { Segment } from "../../src/memory/segment.ts";
 import { Queue } from "../../src/queue/queue.ts";
 import { fuzz, fuzzSeed, mutate, onlyOurs } from "../support/fuzz.ts";
@@ -50,7 +50,7 @@ test(`garbage in a queue, seed ${fuzzSeed}`, () =>
     const held: { ack(): void; reject(): void }[] = [];
     // Not the members' nodes and sources: whom to ring is fuzzed in node.test.ts.
     const parts = [
-      [CommonsLayout.words, CommonsLayout.name],
+      [MembershipLayout.words, MembershipLayout.name],
       [QueueLayout.chunks, QueueLayout.data],
       [QueueLayout.data, QueueLayout.data + CAPACITY],
     ] as const;

@@ -21,7 +21,7 @@ function mapped(scratch: Scratch, prefix: string, kind: Kind): Segment {
 
 /** Where garbage goes: mostly to the words that matter. */
 function aim(random: Random): [from: number, to: number] {
-  const { table, oldest, door } = PublisherLayout;
+  const { table, oldest, source } = PublisherLayout;
   const data = 2 * 4096;
   const slot = table + random.below(SLOTS) * SubscriberSlot.bytes;
   switch (random.below(4)) {
@@ -30,7 +30,7 @@ function aim(random: Random): [from: number, to: number] {
     case 1:
       return [oldest >> 2, (oldest >> 2) + 1];
     case 2:
-      return [door >> 2, table >> 2];
+      return [source >> 2, table >> 2];
     default:
       return [data >> 2, (data + CAPACITY) >> 2];
   }
@@ -111,14 +111,14 @@ test("garbage in a publisher's slots, words and ring is an error, never a hang",
   await fuzz(round);
 });
 
-test("garbage in a publisher that is opened, and in a subscriber's presence", async () => {
+test("garbage in a publisher that is opened, and in a subscriber's registration", async () => {
   await fuzz(async (random, alive) => {
     using scratch = new Scratch();
     const directory = scratch.path;
     const onError = onlyOurs;
     const subscriber = await Subscriber.open("fuzz", { codec: bytes, directory, onError });
-    const presence = mapped(scratch, "subscriber-", Kind.member);
-    for (let n = random.below(4); n > 0; n--) mutate(random, presence.words, 12, 128);
+    const registration = mapped(scratch, "subscriber-", Kind.member);
+    for (let n = random.below(4); n > 0; n--) mutate(random, registration.words, 12, 128);
     const publisher = await Publisher.open("fuzz", {
       codec: bytes,
       capacity: CAPACITY,
@@ -137,7 +137,7 @@ test("garbage in a publisher that is opened, and in a subscriber's presence", as
       onlyOurs(error);
     }
     await turns(2);
-    presence.close();
+    registration.close();
     attacked.close();
     await subscriber.close();
     alive();

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import fs from "node:fs";
 import test from "node:test";
-import { buryNode } from "../../src/memory/nodes.ts";
+import { reapNode } from "../../src/memory/nodes.ts";
 import { NOBODY, Scratch } from "../support/scratch.ts";
 
 test("cleaning up after a dead node passes over files and links that aren't ours", () => {
@@ -12,7 +12,7 @@ test("cleaning up after a dead node passes over files and links that aren't ours
   for (const file of ["a-file", "channel/a-file"]) fs.writeFileSync(scratch.at(file), "");
   for (const link of ["a-link", "channel/a-link"]) fs.symlinkSync("nowhere", scratch.at(link));
 
-  buryNode(scratch.directory, NOBODY);
+  reapNode(scratch.directory, NOBODY);
 
   assert.deepEqual(scratch.files(), ["a-file", "a-link", "channel/a-file", "channel/a-link"]);
 });

@@ -7,7 +7,8 @@ import assert from "node:assert/strict";
 import fs from "node:fs";
 import process from "node:process";
 import { test } from "node:test";
-import { codecId, readSide, writeRefusal, writeSide } from "../../src/connection/handshake.ts";
+import { codecId } from "../../src/codec/codec_id.ts";
+import { readSide, writeRefusal, writeSide } from "../../src/connection/handshake.ts";
 import {
   ConnectionLayout,
   connectionPages,
@@ -115,7 +116,7 @@ function ends(segment: Segment) {
   return { there: of(ringAB, data), back: of(ringBA, data + CAPACITY) };
 }
 
-/** An open server that speaks JSON; one client is in, two have knocked. */
+/** An open server that speaks JSON; one client is in, two have announced themselves. */
 function makeServer(scratch: Scratch): Segment {
   const segment = make(scratch, {
     kind: Kind.server,
@@ -124,10 +125,10 @@ function makeServer(scratch: Scratch): Segment {
     codec: codecId("json"),
   });
   writeText(segment, ServerLayout.name, ServerLayout.nameBytes, "math");
-  segment.setU32(ServerLayout.door, 9);
+  segment.setU32(ServerLayout.source, 9);
   segment.setU32(ServerLayout.limit, 16384);
   segment.setU32(ServerLayout.state, SideState.open);
-  segment.setU32(ServerLayout.knocks, 2);
+  segment.setU32(ServerLayout.announcements, 2);
   segment.setU32(ServerLayout.connections, 1);
   return segment;
 }
@@ -142,7 +143,7 @@ function makePublisher(scratch: Scratch): Segment {
     capacity: CAPACITY,
   });
   writeText(segment, PublisherLayout.name, PublisherLayout.nameBytes, "prices");
-  segment.setU32(PublisherLayout.door, 11);
+  segment.setU32(PublisherLayout.source, 11);
   segment.setU32(PublisherLayout.state, PublisherState.open);
   segment.setU32(PublisherLayout.slots, slots);
   const producer = new BroadcastProducer(segment, data, CAPACITY, () => {}, -64);
@@ -174,12 +175,12 @@ function consumerOf(segment: Segment, index: number): BroadcastConsumer {
   return new BroadcastConsumer(segment, slot, publisherData(3), CAPACITY, policy);
 }
 
-/** A subscriber that two publishers have knocked at. */
+/** A subscriber that two publishers have announced themselves at. */
 function makeSubscriber(scratch: Scratch): Segment {
   const parameters = { kind: Kind.member, pages: SubscriberLayout.pages, codec: codecId("json") };
   const segment = make(scratch, parameters);
   segment.setU32(SubscriberLayout.policy, LagPolicy.dropOldest);
-  segment.setU32(SubscriberLayout.knocks, 2);
+  segment.setU32(SubscriberLayout.announcements, 2);
   return segment;
 }
 
@@ -277,10 +278,10 @@ test("reading a golden server", () => {
   assert.equal(segment.u32(Header.capacity), 65536);
   assert.equal(segment.u32(Header.codec), codecId("json"));
   assert.equal(readText(segment, ServerLayout.name, ServerLayout.nameBytes), "math");
-  assert.equal(segment.u32(ServerLayout.door), 9);
+  assert.equal(segment.u32(ServerLayout.source), 9);
   assert.equal(segment.u32(ServerLayout.state), SideState.open);
   assert.equal(segment.u32(ServerLayout.limit), 16384);
-  assert.equal(segment.u32(ServerLayout.knocks), 2);
+  assert.equal(segment.u32(ServerLayout.announcements), 2);
   assert.equal(segment.u32(ServerLayout.connections), 1);
   segment.close();
 });

@@ -5,13 +5,13 @@ import fs from "node:fs";
 import process from "node:process";
 import { test } from "node:test";
 import { fixedString, struct, u32 } from "../../mod.ts";
-import { codecId } from "../../src/connection/handshake.ts";
+import { codecId } from "../../src/codec/codec_id.ts";
 import {
-  CommonsLayout,
   Header,
   Kind,
   LAYOUT_VERSION,
   Member,
+  MembershipLayout,
   PipeLayout,
   Role,
 } from "../../src/memory/layout.ts";
@@ -31,17 +31,17 @@ function makePipe(scratch: Scratch): Segment {
   const segment = scratch.segment("golden", {
     kind: Kind.pipe,
     creator: NODES[0],
-    pages: CommonsLayout.pages + 1,
+    pages: MembershipLayout.pages + 1,
     capacity: 4,
     codec: codecId(Reading.name),
   });
   segment.bytes.set(Uint8Array.from({ length: 16 }, (_, i) => 0xe0 + i), Header.id);
   const created = Date.UTC(2026, 0, 2, 3, 4, 5, 678);
   new DataView(segment.bytes.buffer).setFloat64(Header.created, created, true);
-  writeText(segment, CommonsLayout.name, CommonsLayout.nameBytes, "größe");
-  segment.setU32(CommonsLayout.used, 2);
+  writeText(segment, MembershipLayout.name, MembershipLayout.nameBytes, "größe");
+  segment.setU32(MembershipLayout.used, 2);
   for (const [i, node] of NODES.entries()) {
-    const at = CommonsLayout.slots + i * Member.bytes;
+    const at = MembershipLayout.slots + i * Member.bytes;
     segment.setU32(at + Member.state, 1);
     segment.setU32(at + Member.source, 7 + i);
     writeNodeId(segment.bytes, at + Member.node, node);

@@ -4,23 +4,23 @@ import assert from "node:assert/strict";
 import fs from "node:fs";
 import process from "node:process";
 import { test } from "node:test";
-import { codecId } from "../../src/connection/handshake.ts";
+import { codecId } from "../../src/codec/codec_id.ts";
 import {
   ChunkState,
-  CommonsLayout,
   Header,
   Kind,
   LAYOUT_VERSION,
   Member,
+  MembershipLayout,
   QueueLayout,
 } from "../../src/memory/layout.ts";
 import { writeNodeId } from "../../src/memory/names.ts";
 import { Segment, writeText } from "../../src/memory/segment.ts";
 import { ChunkPool, queueBytes } from "../../src/queue/pool.ts";
 import { ChunkReader } from "../../src/queue/reader.ts";
-import { Sleepers } from "../../src/queue/sleepers.ts";
+import { WaiterBitmap } from "../../src/queue/waiter_bitmap.ts";
 import { ChunkWriter } from "../../src/queue/writer.ts";
-import type { Members } from "../../src/wake/members.ts";
+import type { MemberTable } from "../../src/membership/member_table.ts";
 import { fromDump, toDump } from "../support/dump.ts";
 import { native, Scratch } from "../support/scratch.ts";
 
@@ -33,8 +33,8 @@ const utf8 = new TextEncoder();
 const members = {
   used: NODES.length,
   word: (member: number, offset: number) =>
-    (CommonsLayout.slots + member * Member.bytes + offset) >> 2,
-} as unknown as Members;
+    (MembershipLayout.slots + member * Member.bytes + offset) >> 2,
+} as unknown as MemberTable;
 
 /**
  * Messages done, taken, given back and ready; a chunk that is full, one that a member holds, one
@@ -44,17 +44,17 @@ function makeQueue(scratch: Scratch): Segment {
   const segment = scratch.segment("golden", {
     kind: Kind.queue,
     creator: NODES[0],
-    pages: CommonsLayout.pages + queueBytes(CAPACITY) / 4096,
+    pages: MembershipLayout.pages + queueBytes(CAPACITY) / 4096,
     capacity: CAPACITY,
     codec: codecId("messagepack"),
   });
   segment.bytes.set(Uint8Array.from({ length: 16 }, (_, i) => 0xe0 + i), Header.id);
   const created = Date.UTC(2026, 0, 2, 3, 4, 5, 678);
   new DataView(segment.bytes.buffer).setFloat64(Header.created, created, true);
-  writeText(segment, CommonsLayout.name, CommonsLayout.nameBytes, "größe");
-  segment.setU32(CommonsLayout.used, NODES.length);
+  writeText(segment, MembershipLayout.name, MembershipLayout.nameBytes, "größe");
+  segment.setU32(MembershipLayout.used, NODES.length);
   for (const [i, node] of NODES.entries()) {
-    const at = CommonsLayout.slots + i * Member.bytes;
+    const at = MembershipLayout.slots + i * Member.bytes;
     segment.setU32(at + Member.state, 1);
     segment.setU32(at + Member.source, 7 + i);
     writeNodeId(segment.bytes, at + Member.node, node);
@@ -73,7 +73,7 @@ function makeQueue(scratch: Scratch): Segment {
   segment.words[pool.header(0, 0)] = ChunkState.filling | (1 << 8);
   segment.words[pool.header(1, 0)] = ChunkState.full;
   second.put(utf8.encode("in the third"));
-  new Sleepers(members, segment.words, QueueLayout.wantMessage).add(1);
+  new WaiterBitmap(members, segment.words, QueueLayout.wantMessage).add(1);
   return segment;
 }
 

@@ -4,7 +4,6 @@ import assert from "node:assert/strict";
 import fs from "node:fs";
 import { test } from "node:test";
 import {
-  CommonsLayout,
   ConnectionLayout,
   EventLayout,
   Header,
@@ -15,6 +14,7 @@ import {
   MAX_SOURCES,
   MAX_SUBSCRIBERS,
   Member,
+  MembershipLayout,
   MemoryLayout,
   MutexLayout,
   NodeLayout,
@@ -84,8 +84,8 @@ const tables: [heading: string, title: string, numbers: Record<string, number>][
   ["Locks", "mutex", MutexLayout],
   ["Locks", "rwlock", RwLockLayout],
   ["Locks", "event", EventLayout],
-  ["Commons", "offset", offsets(CommonsLayout)],
-  ["Commons", "member", offsets(Member)],
+  ["Membership", "offset", offsets(MembershipLayout)],
+  ["Membership", "member", offsets(Member)],
   ["Queue", "offset", offsets(QueueLayout)],
   ["Queue", "chunk", offsets(QueueChunk)],
   ["Pipe", "offset", { ...offsets(PipeLayout), messageBytes: PipeLayout.messageBytes }],
@@ -109,9 +109,9 @@ test("docs/protocol.md: numbers in its sentences", () => {
   said("Header", `version of the layout: ${LAYOUT_VERSION}`, list(Kind), `of ${PAGE} bytes`);
   said("Node", list(Bell), MAX_SOURCES.toLocaleString("en"));
   said(
-    "Commons",
+    "Membership",
     `${MAX_MEMBERS} members of ${Member.bytes} B`,
-    `${CommonsLayout.nameBytes} bytes`,
+    `${MembershipLayout.nameBytes} bytes`,
   );
   said("Node", `${NodeLayout.descriptionBytes} bytes`);
   said("Connection", list(SideState), `${ConnectionLayout.nameBytes} bytes`);

@@ -4,8 +4,8 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import {
   ChunkState,
-  CommonsLayout,
   Member,
+  MembershipLayout,
   QUEUE_CHUNKS,
   QueueChunk,
 } from "../../src/memory/layout.ts";
@@ -24,7 +24,7 @@ const setState = ({ pool }: Ends, chunk: number, value: number): void => {
 };
 const filling = (member: number): number => ChunkState.filling | (member << 8);
 const setHazard = ({ segment }: Ends, member: number, hazard: number): void => {
-  segment.setU32(CommonsLayout.slots + member * Member.bytes + Member.words, hazard);
+  segment.setU32(MembershipLayout.slots + member * Member.bytes + Member.words, hazard);
 };
 const numbers = (from: number, to: number): string[] =>
   Array.from({ length: to - from }, (_, i) => `${from + i}`);

@@ -6,7 +6,7 @@ import { ChunkReader } from "../../src/queue/reader.ts";
 import { ChunkWriter } from "../../src/queue/writer.ts";
 import { Kind } from "../../src/memory/layout.ts";
 import type { Segment } from "../../src/memory/segment.ts";
-import { Commons } from "../../src/wake/commons.ts";
+import { Membership } from "../../src/membership/membership.ts";
 import { Realm } from "../../src/wake/realm.ts";
 import { Scratch } from "../support/scratch.ts";
 
@@ -17,15 +17,15 @@ export class Ends {
   readonly pool: ChunkPool;
   readonly writer: ChunkWriter;
   readonly reader: ChunkReader;
-  readonly commons: Commons;
+  readonly membership: Membership;
 
-  constructor(commons: Commons) {
-    this.commons = commons;
-    this.member = commons.index;
-    this.segment = commons.segment;
-    this.pool = new ChunkPool(commons.segment);
-    this.writer = new ChunkWriter(this.pool, commons.members, commons.index);
-    this.reader = new ChunkReader(this.pool, commons.members, commons.index);
+  constructor(membership: Membership) {
+    this.membership = membership;
+    this.member = membership.index;
+    this.segment = membership.segment;
+    this.pool = new ChunkPool(membership.segment);
+    this.writer = new ChunkWriter(this.pool, membership.members, membership.index);
+    this.reader = new ChunkReader(this.pool, membership.members, membership.index);
   }
 
   /** Appends a text. */
@@ -61,7 +61,7 @@ export async function withEnds(
   const realm = await Realm.acquire(scratch.path, closer);
   const joined: Ends[] = [];
   const join = (): Ends => {
-    const commons = Commons.join(
+    const membership = Membership.join(
       realm,
       {
         folder: "queue",
@@ -75,14 +75,14 @@ export async function withEnds(
       { check: checkQueue, recover: () => {} },
       0,
     );
-    const ends = new Ends(commons);
+    const ends = new Ends(membership);
     joined.push(ends);
     return ends;
   };
   try {
     await task(join, scratch);
   } finally {
-    for (const { commons } of joined) commons.leave();
+    for (const { membership } of joined) membership.leave();
     realm.release(closer);
   }
 }

@@ -3,7 +3,7 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { ChunkState, CommonsLayout, Member, QUEUE_CHUNKS } from "../../src/memory/layout.ts";
+import { ChunkState, Member, MembershipLayout, QUEUE_CHUNKS } from "../../src/memory/layout.ts";
 import { recoverMember } from "../../src/queue/recover.ts";
 import { Random, seed } from "../support/random.ts";
 import { type Ends, withEnds } from "./ends.ts";
@@ -116,7 +116,7 @@ class Model {
   haunt(): void {
     const { pool, member, segment } = this.ghost;
     const chunk = this.random.below(QUEUE_CHUNKS);
-    const at = CommonsLayout.slots + member * Member.bytes + Member.words;
+    const at = MembershipLayout.slots + member * Member.bytes + Member.words;
     if (this.random.below(2) === 0) return segment.setU32(at, chunk + 1);
     const state = pool.words[pool.header(chunk, 0)]!;
     if (state !== ChunkState.open && state !== ChunkState.full) return;

@@ -91,12 +91,12 @@ export class HostilePartner implements Disposable {
   }
 }
 
-/** A client that knocks at a server's door with a segment of its own making. */
+/** A client that announcements at a server's door with a segment of its own making. */
 export class HostileClient implements Disposable {
   readonly segment: Segment;
   readonly #node: { id: string; segment: Segment };
   readonly #server: Segment;
-  readonly #door: Segment;
+  readonly #source: Segment;
   readonly #scratch: Scratch;
   readonly #file: string;
 
@@ -105,8 +105,8 @@ export class HostileClient implements Disposable {
     this.#node = createNode(native, scratch.directory);
     const folder = scratch.at("rpc", name);
     const server = fs.readdirSync(folder).find((file) => file.startsWith("server-"))!;
-    this.#door = Segment.open(native, `${folder}/${server}`, Kind.server)!;
-    this.#server = openNode(native, scratch.directory, this.#door.creator)!;
+    this.#source = Segment.open(native, `${folder}/${server}`, Kind.server)!;
+    this.#server = openNode(native, scratch.directory, this.#source.creator)!;
     this.#file = `rpc-clients/${name}/join-0-1-${this.#node.id}`;
     scratch.directory.within(["rpc-clients", name], () => {});
     this.segment = scratch.segment(`${this.#file}.new`, {
@@ -119,10 +119,10 @@ export class HostileClient implements Disposable {
   }
 
   /** Asks to be let in. */
-  knock(): void {
+  announce(): void {
     this.#scratch.directory.rename(`${this.segment.path}`, this.#scratch.at(this.#file));
-    Atomics.add(this.#door.words, ServerLayout.knocks >> 2, 1);
-    ring(native.shim, this.#server, this.#door.u32(ServerLayout.door));
+    Atomics.add(this.#source.words, ServerLayout.announcements >> 2, 1);
+    ring(native.shim, this.#server, this.#source.u32(ServerLayout.source));
   }
 
   /** Tells the server's end of the connection that there is something. */
@@ -133,7 +133,7 @@ export class HostileClient implements Disposable {
   /** Dies, as a process does. */
   die(): void {
     this.segment.close();
-    this.#door.close();
+    this.#source.close();
     this.#server.close();
     this.#node.segment.close();
   }

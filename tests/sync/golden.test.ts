@@ -1,5 +1,5 @@
 // Memory and locks in shared memory, byte by byte: their own words and a member's. The rest is the
-// commons', see tests/memory/golden.test.ts.
+// membership', see tests/memory/golden.test.ts.
 //
 // To write the files anew: CAUSEWAY_WRITE_GOLDEN=1 npm test -- sync/golden --runtime=node
 
@@ -8,7 +8,7 @@ import fs from "node:fs";
 import process from "node:process";
 import { test } from "node:test";
 import { Event, Mutex, RwLock, SharedArray } from "../../mod.ts";
-import { CommonsLayout, Kind, LAYOUT_VERSION, Member, PAGE } from "../../src/memory/layout.ts";
+import { Kind, LAYOUT_VERSION, Member, MembershipLayout, PAGE } from "../../src/memory/layout.ts";
 import { Segment } from "../../src/memory/segment.ts";
 import { toDump } from "../support/dump.ts";
 import { native, Scratch } from "../support/scratch.ts";
@@ -16,10 +16,10 @@ import { native, Scratch } from "../support/scratch.ts";
 /** The pattern's words, the name, and the first member without its node. */
 function dumpOf(scratch: Scratch, path: string, kind: Kind): string {
   const segment = Segment.open(native, scratch.at(path), kind)!;
-  const bytes = segment.bytes.slice(0, CommonsLayout.data + PAGE);
+  const bytes = segment.bytes.slice(0, MembershipLayout.data + PAGE);
   segment.close();
-  bytes.fill(0, 8 + 8, CommonsLayout.used);
-  const member = CommonsLayout.slots;
+  bytes.fill(0, 8 + 8, MembershipLayout.used);
+  const member = MembershipLayout.slots;
   bytes.fill(0, member + Member.source, member + Member.waiting);
   return toDump(bytes);
 }

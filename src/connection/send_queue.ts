@@ -22,7 +22,7 @@ interface Pending {
 const EMPTY = new Uint8Array(0);
 
 /** See the module. */
-export class Outbox {
+export class SendQueue {
   /** Bytes of payload that wait. */
   queuedBytes = 0;
   /** Times that the ring was full. */

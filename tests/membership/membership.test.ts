@@ -4,15 +4,15 @@ import { once } from "node:events";
 import fs from "node:fs";
 import { test } from "node:test";
 import { CapacityMismatchError, KindMismatchError, LimitError } from "../../src/errors.ts";
-import { CommonsLayout, Kind, MAX_MEMBERS, Member } from "../../src/memory/layout.ts";
-import { Commons } from "../../src/wake/commons.ts";
-import type { CommonsHooks, CommonsParameters } from "../../src/wake/commons.ts";
+import { Kind, MAX_MEMBERS, Member, MembershipLayout } from "../../src/memory/layout.ts";
+import { Membership } from "../../src/membership/membership.ts";
+import type { MembershipHooks, MembershipParameters } from "../../src/membership/membership.ts";
 import { Realm } from "../../src/wake/realm.ts";
 import { Scratch } from "../support/scratch.ts";
 import { runtimeCommand } from "../support/process.ts";
 import { until, within } from "../support/watchdog.ts";
 
-const parameters: CommonsParameters = {
+const parameters: MembershipParameters = {
   folder: "queue",
   name: "jobs",
   encoded: "jobs",
@@ -21,7 +21,7 @@ const parameters: CommonsParameters = {
   capacity: undefined,
   defaultCapacity: 4096,
 };
-const hooks: CommonsHooks = { recover: () => {} };
+const hooks: MembershipHooks = { recover: () => {} };
 
 async function withRealm(task: (realm: Realm, scratch: Scratch) => void | Promise<void>) {
   using scratch = new Scratch();
@@ -36,13 +36,13 @@ async function withRealm(task: (realm: Realm, scratch: Scratch) => void | Promis
 
 test("members share a segment that goes with the last of them", () =>
   withRealm((realm, scratch) => {
-    const one = Commons.join(realm, parameters, hooks, 1);
-    const two = Commons.join(realm, parameters, hooks, 2);
+    const one = Membership.join(realm, parameters, hooks, 1);
+    const two = Membership.join(realm, parameters, hooks, 2);
     assert.deepEqual([one.index, two.index], [0, 1]);
-    one.segment.setU32(CommonsLayout.words, 77);
-    assert.equal(two.segment.u32(CommonsLayout.words), 77);
+    one.segment.setU32(MembershipLayout.words, 77);
+    assert.equal(two.segment.u32(MembershipLayout.words), 77);
     one.leave();
-    const three = Commons.join(realm, parameters, hooks, 3);
+    const three = Membership.join(realm, parameters, hooks, 3);
     assert.equal(three.index, 0, "the free slot");
     two.leave();
     three.leave();
@@ -52,33 +52,33 @@ test("members share a segment that goes with the last of them", () =>
 
 test("a durable one stays, and can be removed when nobody uses it", () =>
   withRealm((realm, scratch) => {
-    const first = Commons.join(realm, parameters, hooks, 1);
-    first.segment.setU32(CommonsLayout.words, 5);
-    const second = Commons.join(realm, { ...parameters, durable: true }, hooks, 2);
+    const first = Membership.join(realm, parameters, hooks, 1);
+    first.segment.setU32(MembershipLayout.words, 5);
+    const second = Membership.join(realm, { ...parameters, durable: true }, hooks, 2);
     second.leave();
-    assert.equal(Commons.remove(realm, "queue", "jobs"), false, "in use");
+    assert.equal(Membership.remove(realm, "queue", "jobs"), false, "in use");
     first.leave();
     assert.deepEqual(scratch.files().filter((file) => file.startsWith("queue")), [
       "queue/jobs/durable",
     ]);
-    const again = Commons.join(realm, parameters, hooks, 3);
-    assert.equal(again.segment.u32(CommonsLayout.words), 5);
+    const again = Membership.join(realm, parameters, hooks, 3);
+    assert.equal(again.segment.u32(MembershipLayout.words), 5);
     again.leave();
-    assert.equal(Commons.remove(realm, "queue", "jobs"), true);
-    assert.equal(Commons.remove(realm, "queue", "jobs"), false, "there is none");
+    assert.equal(Membership.remove(realm, "queue", "jobs"), true);
+    assert.equal(Membership.remove(realm, "queue", "jobs"), false, "there is none");
     assert.equal(fs.existsSync(scratch.at("queue")), false);
   }));
 
 test("what doesn't match is refused, and leaves nothing behind", () =>
   withRealm((realm, scratch) => {
-    const one = Commons.join(realm, parameters, hooks, 1);
+    const one = Membership.join(realm, parameters, hooks, 1);
     const before = scratch.files();
     assert.throws(
-      () => Commons.join(realm, { ...parameters, capacity: 8192 }, hooks, 2),
+      () => Membership.join(realm, { ...parameters, capacity: 8192 }, hooks, 2),
       CapacityMismatchError,
     );
     assert.throws(
-      () => Commons.join(realm, { ...parameters, kind: Kind.pipe }, hooks, 2),
+      () => Membership.join(realm, { ...parameters, kind: Kind.pipe }, hooks, 2),
       KindMismatchError,
     );
     assert.deepEqual(scratch.files(), before);
@@ -89,20 +89,20 @@ test("member 257 is refused", () =>
   withRealm((realm) => {
     const all = Array.from(
       { length: MAX_MEMBERS },
-      () => Commons.join(realm, parameters, hooks, 1),
+      () => Membership.join(realm, parameters, hooks, 1),
     );
-    assert.throws(() => Commons.join(realm, parameters, hooks, 1), LimitError);
+    assert.throws(() => Membership.join(realm, parameters, hooks, 1), LimitError);
     for (const one of all) one.leave();
   }));
 
 test("a flag is taken once, by the one who rings", () =>
   withRealm((realm) => {
-    const one = Commons.join(realm, parameters, hooks, 1);
-    const two = Commons.join(realm, parameters, hooks, 2);
+    const one = Membership.join(realm, parameters, hooks, 1);
+    const two = Membership.join(realm, parameters, hooks, 2);
     two.members.setWaiting(two.index);
     assert.equal(one.members.ringOne(), true);
     assert.equal(one.members.ringOne(), false);
-    assert.equal(two.segment.u32(CommonsLayout.slots + Member.bytes + Member.waiting), 0);
+    assert.equal(two.segment.u32(MembershipLayout.slots + Member.bytes + Member.waiting), 0);
     one.leave();
     two.leave();
   }));
@@ -120,7 +120,7 @@ test("a member that is killed is recovered once, and its slot is free again", ()
   withRealm(async (realm, scratch) => {
     const recovered: number[] = [];
     let told = 0;
-    const one = Commons.join(
+    const one = Membership.join(
       realm,
       parameters,
       { recover: (_, member) => recovered.push(member), onRecovered: () => told++ },
@@ -143,7 +143,7 @@ test("a segment whose members all died unnoticed goes before anybody joins", () 
     const killed = await startMember(scratch.path);
     killed.kill("SIGKILL");
     await once(killed, "exit");
-    const one = Commons.join(realm, { ...parameters, capacity: 8192 }, hooks, 1);
+    const one = Membership.join(realm, { ...parameters, capacity: 8192 }, hooks, 1);
     assert.equal(one.index, 0);
     one.leave();
   }));

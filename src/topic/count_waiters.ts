@@ -5,7 +5,7 @@
  */
 import { TimeoutError } from "../errors.ts";
 import type { Reactor } from "../wake/reactor.ts";
-import type { WaitLimits } from "../wake/wait_line.ts";
+import type { WaitLimits } from "../wake/wait_queue.ts";
 
 interface Waiting {
   readonly count: number;
@@ -15,7 +15,7 @@ interface Waiting {
 }
 
 /** See the module. */
-export class Gate {
+export class CountWaiters {
   readonly #reactor: Reactor;
   readonly #waiting = new Set<Waiting>();
 
@@ -23,7 +23,7 @@ export class Gate {
     this.#reactor = reactor;
   }
 
-  /** Waits until {@linkcode Gate.tell} is told of `count` or more. Keeps the process alive. */
+  /** Waits until {@linkcode CountWaiters.tell} is told of `count` or more. Keeps the process alive. */
   wait(count: number, what: string, { timeout, signal }: WaitLimits): Promise<void> {
     if (signal?.aborted) return Promise.reject(signal.reason);
     const reactor = this.#reactor;

@@ -1,18 +1,18 @@
 /**
- * The members of a commons: who shares a segment, and how to ring them.
+ * The members of a membership: who shares a segment, and how to ring them.
  *
- * Slots are taken and freed under the lock of the commons' folder. A slot is freed
+ * Slots are taken and freed under the lock of the membership' folder. A slot is freed
  * by its member, or by whoever proved that member's node dead.
  *
  * @module
  */
 import { CorruptSegmentError, LimitError } from "../errors.ts";
-import { CommonsLayout, MAX_MEMBERS, Member } from "../memory/layout.ts";
+import { MAX_MEMBERS, Member, MembershipLayout } from "../memory/layout.ts";
 import { readNodeId, writeNodeId } from "../memory/names.ts";
 import type { Segment } from "../memory/segment.ts";
-import type { Peer, Realm } from "./realm.ts";
+import type { Peer, Realm } from "../wake/realm.ts";
 
-const USED = CommonsLayout.used >> 2;
+const USED = MembershipLayout.used >> 2;
 const JOINED = 1;
 
 /** A member's node as we know it. */
@@ -35,7 +35,7 @@ export interface DeadMember {
 }
 
 /** See the module. */
-export class Members {
+export class MemberTable {
   readonly #realm: Realm;
   readonly #segment: Segment;
   readonly #words: Int32Array;
@@ -56,7 +56,7 @@ export class Members {
 
   /** Index of a member's word; `offset` as in {@linkcode Member}. */
   word(member: number, offset: number): number {
-    return (CommonsLayout.slots + member * Member.bytes + offset) >> 2;
+    return (MembershipLayout.slots + member * Member.bytes + offset) >> 2;
   }
 
   /** Is the slot taken? */

@@ -10,7 +10,7 @@
 const PROBE_EVERY = 16;
 
 /** See the module. */
-export class Patience {
+export class SpinPolicy {
   readonly #most: number;
   #failures = 0;
 

@@ -20,7 +20,7 @@ import type { Peer, Realm } from "../wake/realm.ts";
 const FOLDER = "channel";
 
 /** Two partners met. */
-export interface Meeting {
+export interface Pair {
   readonly segment: Segment;
   /** Which side is ours. */
   readonly side: "a" | "b";
@@ -30,12 +30,12 @@ export interface Meeting {
 }
 
 /** See the module. */
-export class Rendezvous {
+export class Pairing {
   readonly #realm: Realm;
   readonly #name: string;
   readonly #parts: string[];
   readonly #capacity: { asked: number | undefined; fallback: number };
-  readonly #onMeeting: (meeting: Meeting) => void;
+  readonly #onPaired: (pair: Pair) => void;
   readonly #onMissed: () => void;
   #invitation: Invitation | undefined;
   /** The file of the invitation that we answered, or that was answered to us. */
@@ -46,41 +46,41 @@ export class Rendezvous {
     name: string,
     encoded: string,
     capacity: { asked: number | undefined; fallback: number },
-    onMeeting: (meeting: Meeting) => void,
+    onPaired: (pair: Pair) => void,
     onMissed: () => void,
   ) {
     this.#realm = realm;
     this.#name = name;
     this.#parts = [FOLDER, encoded];
     this.#capacity = capacity;
-    this.#onMeeting = onMeeting;
+    this.#onPaired = onPaired;
     this.#onMissed = onMissed;
   }
 
   /**
    * Answers a partner's invitation, or publishes one: then its source index is
-   * returned. The meeting is told to `onMeeting`; to `onMissed` that nothing came of
+   * returned. The pair is told to `onPaired`; to `onMissed` that nothing came of
    * an answer, and that it is time to seek again.
    */
   seek(): number | undefined {
-    const meeting = this.#realm.directory.locked(this.#parts, (path) => this.#answerAny(path));
-    if (meeting === undefined) return this.#invitation?.index;
-    this.#onMeeting(meeting);
+    const pair = this.#realm.directory.locked(this.#parts, (path) => this.#answerAny(path));
+    if (pair === undefined) return this.#invitation?.index;
+    this.#onPaired(pair);
     return undefined;
   }
 
-  #answerAny(path: string): Meeting | undefined {
+  #answerAny(path: string): Pair | undefined {
     const { directory } = this.#realm;
     for (const file of directory.list(path)) {
       if (!file.startsWith(INVITATION)) continue;
-      const meeting = this.#answer(`${path}/${file}`);
-      if (meeting !== undefined) return meeting;
+      const pair = this.#answer(`${path}/${file}`);
+      if (pair !== undefined) return pair;
     }
     this.#invite();
     return undefined;
   }
 
-  #answer(path: string): Meeting | undefined {
+  #answer(path: string): Pair | undefined {
     const { binding, directory } = this.#realm;
     const segment = Segment.open(binding, path, Kind.connection);
     if (segment === undefined) return undefined;
@@ -106,7 +106,7 @@ export class Rendezvous {
     return b.state !== SideState.open || this.#realm.isDead(b.node);
   }
 
-  #accept(segment: Segment, path: string): Meeting | undefined {
+  #accept(segment: Segment, path: string): Pair | undefined {
     const a = readSide(segment, "a");
     if (segment.u32(ConnectionLayout.b + Side.state) !== SideState.absent) {
       throw new NameTakenError(
@@ -151,7 +151,7 @@ export class Rendezvous {
     try {
       const peer = this.#realm.acquirePeer(readSide(segment, "b").node);
       if (peer !== undefined) {
-        this.#onMeeting({ segment, side: "a", index, peer });
+        this.#onPaired({ segment, side: "a", index, peer });
         return;
       }
     } catch (error) {

@@ -27,7 +27,7 @@ interface Recipient extends Responder {
 }
 
 /** See the module. */
-export class Inbox {
+export class RecordDispatcher {
   readonly #responder: Responder;
   readonly #statistics: Statistics;
   readonly #streams: Streams;

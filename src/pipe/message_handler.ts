@@ -6,11 +6,11 @@
 import type { Codec } from "../codec/codec.ts";
 import { StructCodec } from "../codec/struct.ts";
 import type { ViewCursor } from "../codec/struct.ts";
-import { checkFlag } from "../connection/options.ts";
+import { checkFlag } from "../options.ts";
 import { ArgumentError, CorruptSegmentError } from "../errors.ts";
 import { Polled } from "../wake/reactor.ts";
 import type { PipeEnd } from "./end.ts";
-import type { Inbox } from "./inbox.ts";
+import type { MessageReader } from "./message_reader.ts";
 
 /** What a receiver can be given to handle messages: one of the three. */
 export interface Handlers<T, V = never> {
@@ -58,9 +58,9 @@ export function checkHandlers(handlers: Handlers<never, never>, codec: Codec): v
 }
 
 /** See the module. */
-export class Delivery<T, V> {
+export class MessageHandler<T, V> {
   readonly #end: PipeEnd;
-  readonly #inbox: Inbox<T>;
+  readonly #reader: MessageReader<T>;
   readonly #handlers: Handlers<T, V>;
   readonly #view: ViewCursor<unknown> | undefined;
   /** A handler that acknowledges is at work. */
@@ -68,25 +68,25 @@ export class Delivery<T, V> {
 
   constructor(
     end: PipeEnd,
-    inbox: Inbox<T>,
+    inbox: MessageReader<T>,
     handlers: Handlers<T, V>,
     view: ViewCursor<unknown> | undefined,
   ) {
     this.#end = end;
-    this.#inbox = inbox;
+    this.#reader = inbox;
     this.#handlers = handlers;
     this.#view = view;
   }
 
   /** Delivers a bounded number of messages. @throws {CorruptSegmentError} */
   poll(): Polled {
-    if (this.#busy || this.#inbox.available(1) === 0) return Polled.nothing;
+    if (this.#busy || this.#reader.available(1) === 0) return Polled.nothing;
     const { onMessage, onMessages, onRead } = this.#handlers;
     if (onRead !== undefined) return this.#read(onRead);
     if (onMessages !== undefined) return this.#deliver(onMessages, MAX_MESSAGES);
     let polled: Polled = Polled.done;
     for (let i = 0; i < MAX_MESSAGES && !this.#busy && polled === Polled.done; i++) {
-      if (this.#end.isClosed || this.#inbox.available(1) === 0) break;
+      if (this.#end.isClosed || this.#reader.available(1) === 0) break;
       polled = this.#deliver(onMessage!, 0);
     }
     return polled;
@@ -96,16 +96,16 @@ export class Delivery<T, V> {
   arm(): boolean {
     if (this.#busy) return true;
     this.#end.setWaiting();
-    return this.#inbox.available(1) === 0;
+    return this.#reader.available(1) === 0;
   }
 
   #read(onRead: (view: V, count: number) => void): Polled {
     try {
-      this.#inbox.read(this.#view!, onRead as never, MAX_MESSAGES);
+      this.#reader.read(this.#view!, onRead as never, MAX_MESSAGES);
     } catch (error) {
       if (error instanceof CorruptSegmentError) throw error;
       // Those it was called with would come again at once, and for ever.
-      this.#inbox.release(this.#inbox.shown);
+      this.#reader.release(this.#reader.shown);
       this.#end.onUserError(error);
     }
     return Polled.done;
@@ -118,15 +118,15 @@ export class Delivery<T, V> {
     let count = 1;
     try {
       if (max > 0) {
-        const all: T[] = acknowledges ? this.#inbox.peekMany(max) : this.#inbox.takeMany(max);
+        const all: T[] = acknowledges ? this.#reader.peekMany(max) : this.#reader.takeMany(max);
         count = all.length;
         messages = all;
       } else {
-        messages = acknowledges ? this.#inbox.peek(0) : this.#inbox.take();
+        messages = acknowledges ? this.#reader.peek(0) : this.#reader.take();
       }
     } catch (error) {
       if (error instanceof CorruptSegmentError) throw error;
-      if (acknowledges && max === 0) this.#inbox.release(1);
+      if (acknowledges && max === 0) this.#reader.release(1);
       this.#end.onPeerError(error);
       return Polled.done;
     }
@@ -156,6 +156,6 @@ export class Delivery<T, V> {
 
   #acknowledge(count: number): void {
     this.#busy = false;
-    this.#inbox.release(count);
+    this.#reader.release(count);
   }
 }

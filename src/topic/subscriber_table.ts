@@ -18,13 +18,13 @@ import type { CutReason } from "../ring/broadcast_producer.ts";
 import { BroadcastProducer } from "../ring/broadcast_producer.ts";
 import type { Peer, Realm } from "../wake/realm.ts";
 import { idOf, policyOf } from "./folder.ts";
-import type { Party, PublisherShape } from "./folder.ts";
+import type { Participant, PublisherShape } from "./folder.ts";
 
 /** Why a partner of a topic is gone: `"lagged"`, because it asked for that. */
 export type TopicGoneReason = GoneReason | "lagged";
 
-/** What the roster tells its publisher. None of it may happen while it writes a record. */
-export interface RosterEvents {
+/** What the table tells its publisher. None of it may happen while it writes a record. */
+export interface SubscriberTableEvents {
   joined(id: string): void;
   left(id: string, reason: TopicGoneReason): void;
   failed(error: unknown): void;
@@ -34,7 +34,7 @@ export interface RosterEvents {
 interface Entry {
   readonly id: string;
   readonly slot: number;
-  readonly party: Party;
+  readonly participant: Participant;
   readonly peer: Peer;
   readonly onDeath: () => void;
   /** It was cut off, and hasn't given its slot back yet. */
@@ -42,11 +42,11 @@ interface Entry {
 }
 
 /** See the module. */
-export class Roster {
+export class SubscriberTable {
   readonly producer: BroadcastProducer;
   readonly #realm: Realm;
   readonly #segment: Segment;
-  readonly #events: RosterEvents;
+  readonly #events: SubscriberTableEvents;
   readonly #slots: number;
   readonly #history: number;
   /** By the index of the slot. */
@@ -60,7 +60,7 @@ export class Roster {
     segment: Segment,
     shape: PublisherShape,
     history: number,
-    events: RosterEvents,
+    events: SubscriberTableEvents,
   ) {
     this.#realm = realm;
     this.#segment = segment;
@@ -92,18 +92,18 @@ export class Roster {
    * Gives a slot to a subscriber that was there before us: it misses nothing, though it
    * maps the ring later. False if there is none left.
    */
-  invite(party: Party, policy: LagPolicy): boolean {
+  invite(participant: Participant, policy: LagPolicy): boolean {
     const free = this.#entries.findIndex((entry) => entry === undefined);
     if (free < 0) return false;
-    const peer = this.#realm.acquirePeer(party.node);
+    const peer = this.#realm.acquirePeer(participant.node);
     if (peer === undefined) return true; // it is dead
     const slot = slotAt(free);
     const segment = this.#segment;
-    writeNodeId(segment.bytes, slot + SubscriberSlot.node, party.node);
-    segment.setU32(slot + SubscriberSlot.source, party.source);
-    segment.setU32(slot + SubscriberSlot.count, party.count);
+    writeNodeId(segment.bytes, slot + SubscriberSlot.node, participant.node);
+    segment.setU32(slot + SubscriberSlot.source, participant.source);
+    segment.setU32(slot + SubscriberSlot.count, participant.count);
     segment.setU32(slot + SubscriberSlot.policy, policy);
-    this.#open(free, party, peer, policy, 0);
+    this.#open(free, participant, peer, policy, 0);
     segment.setU32(slot + SubscriberSlot.state, SlotState.open);
     return true;
   }
@@ -123,11 +123,11 @@ export class Roster {
   /** Rings all that wait for a message. */
   wake(): void {
     const { words } = this.#segment;
-    for (const { slot, party, peer } of this.#active) {
+    for (const { slot, participant, peer } of this.#active) {
       const at = (slot + SubscriberSlot.waiting) >> 2;
       if (Atomics.load(words, at) === 0) continue;
       Atomics.store(words, at, 0);
-      this.#realm.reactor.ring(peer.segment, party.source);
+      this.#realm.reactor.ring(peer.segment, participant.source);
     }
   }
 
@@ -140,7 +140,7 @@ export class Roster {
   get isHeldByOurselves(): boolean {
     let ours = false;
     this.producer.eachBlocking((slot) => {
-      ours ||= this.#entries[indexOf(slot)]?.party.node === this.#realm.id;
+      ours ||= this.#entries[indexOf(slot)]?.participant.node === this.#realm.id;
     });
     return ours;
   }
@@ -162,21 +162,21 @@ export class Roster {
     return attached === Attached.lagged ? "lagged" : "closed";
   }
 
-  #ring({ peer, party }: Entry): void {
-    this.#realm.reactor.ring(peer.segment, party.source);
+  #ring({ peer, participant }: Entry): void {
+    this.#realm.reactor.ring(peer.segment, participant.source);
   }
 
   #admit(index: number): void {
     const slot = slotAt(index);
     const segment = this.#segment;
-    const party: Party = {
+    const participant: Participant = {
       node: readNodeId(segment.bytes, slot + SubscriberSlot.node),
       source: segment.u32(slot + SubscriberSlot.source),
       count: segment.u32(slot + SubscriberSlot.count),
     };
     let peer: Peer | undefined;
     try {
-      peer = this.#realm.acquirePeer(party.node);
+      peer = this.#realm.acquirePeer(participant.node);
     } catch (error) {
       this.#events.failed(error);
     }
@@ -186,7 +186,7 @@ export class Roster {
     }
     const policy = policyOf(segment.u32(slot + SubscriberSlot.policy));
     const history = Math.min(this.#history, segment.u32(slot + SubscriberSlot.history));
-    const entry = this.#open(index, party, peer, policy, history);
+    const entry = this.#open(index, participant, peer, policy, history);
     // It may have left in the meantime.
     const { words } = segment;
     const at = (slot + SubscriberSlot.state) >> 2;
@@ -195,12 +195,18 @@ export class Roster {
     else this.#remove(entry, "closed");
   }
 
-  #open(index: number, party: Party, peer: Peer, policy: LagPolicy, history: number): Entry {
+  #open(
+    index: number,
+    participant: Participant,
+    peer: Peer,
+    policy: LagPolicy,
+    history: number,
+  ): Entry {
     const slot = slotAt(index);
     const entry: Entry = {
-      id: idOf(party),
+      id: idOf(participant),
       slot,
-      party,
+      participant,
       peer,
       onDeath: () => this.#onDeath(entry),
       isCut: false,

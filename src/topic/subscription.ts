@@ -4,7 +4,7 @@
  * @module
  */
 import { CodecMismatchError, ConnectionLimitError } from "../errors.ts";
-import { codecId, codecName } from "../connection/handshake.ts";
+import { codecId, codecName } from "../codec/codec_id.ts";
 import {
   Attached,
   Header,
@@ -21,14 +21,14 @@ import { Segment } from "../memory/segment.ts";
 import { BroadcastConsumer } from "../ring/broadcast_consumer.ts";
 import type { Peer, Realm } from "../wake/realm.ts";
 import { fileOf, idOf, PUBLISHER, shapeOf } from "./folder.ts";
-import type { Party, PublisherShape } from "./folder.ts";
-import { slotAt } from "./roster.ts";
-import type { TopicGoneReason } from "./roster.ts";
+import type { Participant, PublisherShape } from "./folder.ts";
+import { slotAt } from "./subscriber_table.ts";
+import type { TopicGoneReason } from "./subscriber_table.ts";
 
 /** A subscriber, as its links know it. */
-export interface Subscription {
+export interface SubscriberIdentity {
   readonly name: string;
-  readonly party: Party;
+  readonly participant: Participant;
   readonly policy: LagPolicy;
   readonly history: number;
   readonly codec: string;
@@ -38,13 +38,13 @@ export interface Subscription {
 }
 
 /** See the module. */
-export class Link {
+export class Subscription {
   /** Id of the publisher. */
   readonly id: string;
   readonly #realm: Realm;
   readonly #segment: Segment;
   readonly #shape: PublisherShape;
-  readonly #subscription: Subscription;
+  readonly #identity: SubscriberIdentity;
   readonly #peer: Peer;
   readonly #slot: number;
   readonly #onDeath: () => void;
@@ -57,8 +57,8 @@ export class Link {
     realm: Realm,
     segment: Segment,
     shape: PublisherShape,
-    subscription: Subscription,
-    publisher: Party,
+    identity: SubscriberIdentity,
+    publisher: Participant,
     peer: Peer,
     slot: number,
   ) {
@@ -66,12 +66,12 @@ export class Link {
     this.#realm = realm;
     this.#segment = segment;
     this.#shape = shape;
-    this.#subscription = subscription;
+    this.#identity = identity;
     this.#peer = peer;
     this.#slot = slot;
     this.#onDeath = () => {
       this.#isDead = true;
-      subscription.onNews();
+      identity.onNews();
     };
     peer.onDeath.add(this.#onDeath);
   }
@@ -87,10 +87,10 @@ export class Link {
   static attach(
     realm: Realm,
     path: string,
-    publisher: Party,
-    subscription: Subscription,
+    publisher: Participant,
+    identity: SubscriberIdentity,
     isLocked: boolean,
-  ): Link | undefined {
+  ): Subscription | undefined {
     const segment = Segment.open(
       realm.binding,
       `${path}/${fileOf(PUBLISHER, publisher)}`,
@@ -101,7 +101,7 @@ export class Link {
     try {
       segment.releaseFile();
       const shape = shapeOf(segment);
-      checkCodecOf(segment, subscription);
+      checkCodecOf(segment, identity);
       peer = segment.u32(PublisherLayout.state) === PublisherState.open
         ? realm.acquirePeer(publisher.node)
         : undefined;
@@ -109,8 +109,8 @@ export class Link {
         segment.close();
         return undefined;
       }
-      const slot = findSlot(segment, shape, subscription, isLocked);
-      return new Link(realm, segment, shape, subscription, publisher, peer, slot);
+      const slot = findSlot(segment, shape, identity, isLocked);
+      return new Subscription(realm, segment, shape, identity, publisher, peer, slot);
     } catch (error) {
       if (peer !== undefined) realm.releasePeer(peer);
       segment.close();
@@ -131,7 +131,7 @@ export class Link {
   /** Begins to read if the publisher has opened our slot. */
   open(): boolean {
     if (this.#segment.u32(this.#slot + SubscriberSlot.state) === SlotState.joining) return false;
-    const { policy, borrow } = this.#subscription;
+    const { policy, borrow } = this.#identity;
     const { data, capacity } = this.#shape;
     this.#segment.setU32(this.#slot + SubscriberSlot.attached, Attached.yes);
     this.#consumer = new BroadcastConsumer(
@@ -212,12 +212,12 @@ export class Link {
   }
 
   #ring(): void {
-    const door = this.#segment.u32(PublisherLayout.door);
+    const door = this.#segment.u32(PublisherLayout.source);
     if (this.#peer.segment.mapped) this.#realm.reactor.ring(this.#peer.segment, door);
   }
 }
 
-function checkCodecOf(segment: Segment, { name, codec }: Subscription): void {
+function checkCodecOf(segment: Segment, { name, codec }: SubscriberIdentity): void {
   const theirs = segment.u32(Header.codec);
   if (theirs === codecId(codec)) return;
   throw new CodecMismatchError(
@@ -233,7 +233,7 @@ function checkCodecOf(segment: Segment, { name, codec }: Subscription): void {
 function findSlot(
   segment: Segment,
   { slots }: PublisherShape,
-  { name, party, policy, history }: Subscription,
+  { name, participant, policy, history }: SubscriberIdentity,
   isLocked: boolean,
 ): number {
   let free = -1;
@@ -242,16 +242,16 @@ function findSlot(
     const state = segment.u32(slot + SubscriberSlot.state);
     if (state === SlotState.free) {
       if (free < 0) free = slot;
-    } else if (isOurs(segment, slot, party)) {
+    } else if (isOurs(segment, slot, participant)) {
       return slot;
     }
   }
   if (free < 0 || !isLocked) {
     throw new ConnectionLimitError(name, slots, "publisher", "maxSubscribers");
   }
-  writeNodeId(segment.bytes, free + SubscriberSlot.node, party.node);
-  segment.setU32(free + SubscriberSlot.source, party.source);
-  segment.setU32(free + SubscriberSlot.count, party.count);
+  writeNodeId(segment.bytes, free + SubscriberSlot.node, participant.node);
+  segment.setU32(free + SubscriberSlot.source, participant.source);
+  segment.setU32(free + SubscriberSlot.count, participant.count);
   segment.setU32(free + SubscriberSlot.policy, policy);
   segment.setU32(free + SubscriberSlot.history, history);
   segment.setU32(free + SubscriberSlot.attached, Attached.yes);
@@ -260,7 +260,7 @@ function findSlot(
   return free;
 }
 
-function isOurs(segment: Segment, slot: number, { node, source, count }: Party): boolean {
+function isOurs(segment: Segment, slot: number, { node, source, count }: Participant): boolean {
   return segment.u32(slot + SubscriberSlot.count) === count &&
     segment.u32(slot + SubscriberSlot.source) === source &&
     readNodeId(segment.bytes, slot + SubscriberSlot.node) === node;

@@ -1,8 +1,8 @@
-// Joins a commons, says so, and stays until it is killed. See commons.test.ts.
+// Joins a membership, says so, and stays until it is killed. See membership.test.ts.
 
 import process from "node:process";
 import { Kind } from "../../src/memory/layout.ts";
-import { Commons } from "../../src/wake/commons.ts";
+import { Membership } from "../../src/membership/membership.ts";
 import { Realm } from "../../src/wake/realm.ts";
 
 const realm = await Realm.acquire(process.argv[2], () => {});
@@ -15,6 +15,6 @@ const parameters = {
   capacity: undefined,
   defaultCapacity: 4096,
 };
-Commons.join(realm, parameters, { recover: () => {} }, 1);
+Membership.join(realm, parameters, { recover: () => {} }, 1);
 console.log("joined");
 setInterval(() => {}, 1000);

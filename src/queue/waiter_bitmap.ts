@@ -1,22 +1,22 @@
 /**
- * Members of a queue that sleep until there is something: a bit for each, so that
+ * MemberTable of a queue that sleep until there is something: a bit for each, so that
  * one look says whether anybody does. Whoever takes a bit away rings its member, or
  * is that member; a bit has only one taker.
  *
  * @module
  */
-import type { Members } from "../wake/members.ts";
+import type { MemberTable } from "../membership/member_table.ts";
 
 /** See the module. */
-export class Sleepers {
-  readonly #members: Members;
+export class WaiterBitmap {
+  readonly #members: MemberTable;
   readonly #words: Int32Array;
   readonly #first: number;
   /** From which word on to look next: others get their turn. */
   #turn = 0;
 
   /** `offset`: where the bits are in the segment. */
-  constructor(members: Members, words: Int32Array, offset: number) {
+  constructor(members: MemberTable, words: Int32Array, offset: number) {
     this.#members = members;
     this.#words = words;
     this.#first = offset >> 2;

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { Assembly } from "../../src/connection/assembly.ts";
-import { Outbox } from "../../src/connection/outbox.ts";
+import { SendQueue } from "../../src/connection/send_queue.ts";
 import { BackpressureError } from "../../src/errors.ts";
 import type { RingConsumer } from "../../src/ring/consumer.ts";
 import { maxPayload, RecordFlag, RecordKind } from "../../src/ring/record.ts";
@@ -49,13 +49,13 @@ class Reader {
   }
 }
 
-function post(outbox: Outbox, payload: Uint8Array | undefined, id = 0, mayOverflow = false) {
+function post(outbox: SendQueue, payload: Uint8Array | undefined, id = 0, mayOverflow = false) {
   return outbox.post(RecordKind.message, 0, 7, id, 9, payload, mayOverflow);
 }
 
 test("what fits goes at once", () => {
   using ring = new TestRing(CAPACITY);
-  const outbox = new Outbox(ring.producer(), 1000);
+  const outbox = new SendQueue(ring.producer(), 1000);
   const reader = new Reader();
   assert.equal(post(outbox, pattern(100, 1), 1), true);
   assert.equal(post(outbox, undefined, 2), true);
@@ -80,7 +80,7 @@ test("a payload travels in as few pieces as there can be", () => {
     ] as const
   ) {
     using ring = new TestRing(CAPACITY, 0xffff_f000);
-    const outbox = new Outbox(ring.producer(), 1000);
+    const outbox = new SendQueue(ring.producer(), 1000);
     const consumer = ring.consumer();
     const reader = new Reader();
     post(outbox, pattern(length, 3), 4);
@@ -96,7 +96,7 @@ test("a payload travels in as few pieces as there can be", () => {
 
 test("what waits is what was given, whatever becomes of the caller's memory", () => {
   using ring = new TestRing(CAPACITY);
-  const outbox = new Outbox(ring.producer(), 100_000);
+  const outbox = new SendQueue(ring.producer(), 100_000);
   const consumer = ring.consumer();
   const reader = new Reader();
   const payload = pattern(20_000, 1);
@@ -109,7 +109,7 @@ test("what waits is what was given, whatever becomes of the caller's memory", ()
 
 test("backpressure: what is too much is refused as a whole, and counted exactly", () => {
   using ring = new TestRing(CAPACITY);
-  const outbox = new Outbox(ring.producer(), 1000);
+  const outbox = new SendQueue(ring.producer(), 1000);
   while (post(outbox, new Uint8Array(PIECE)));
   assert.equal(outbox.length, 1);
   assert.equal(outbox.queuedBytes, PIECE, "one may wait alone, whatever its size");
@@ -125,7 +125,7 @@ test("backpressure: what is too much is refused as a whole, and counted exactly"
 
 test("backpressure: the limit itself may wait", () => {
   using ring = new TestRing(CAPACITY);
-  const outbox = new Outbox(ring.producer(), 100);
+  const outbox = new SendQueue(ring.producer(), 100);
   while (post(outbox, new Uint8Array(10)));
   assert.equal(outbox.queuedBytes, 10);
   assert.equal(post(outbox, new Uint8Array(90)), false);
@@ -144,7 +144,7 @@ function thrown(task: () => unknown): unknown {
 
 test("canFlush says whether flush writes", () => {
   using ring = new TestRing(CAPACITY);
-  const outbox = new Outbox(ring.producer(), 100_000);
+  const outbox = new SendQueue(ring.producer(), 100_000);
   const consumer = ring.consumer();
   const reader = new Reader();
   assert.equal(outbox.canFlush(), false);
@@ -160,7 +160,7 @@ test("canFlush says whether flush writes", () => {
 
 test("discard forgets all, and counts it", () => {
   using ring = new TestRing(CAPACITY);
-  const outbox = new Outbox(ring.producer(), 100_000);
+  const outbox = new SendQueue(ring.producer(), 100_000);
   for (let i = 0; i < 5; i++) post(outbox, new Uint8Array(5000));
   assert.equal(outbox.discard(), 5);
   assert.deepEqual([outbox.isEmpty, outbox.queuedBytes, outbox.length], [true, 0, 0]);
@@ -170,7 +170,7 @@ test("discard forgets all, and counts it", () => {
 test(`random messages arrive whole and in order (seed ${seed})`, () => {
   const random = new Random();
   using ring = new TestRing(CAPACITY, 0xffff_e000);
-  const outbox = new Outbox(ring.producer(), 20_000);
+  const outbox = new SendQueue(ring.producer(), 20_000);
   const consumer = ring.consumer();
   const reader = new Reader();
   const sent: { id: number; length: number }[] = [];

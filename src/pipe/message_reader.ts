@@ -14,12 +14,12 @@ const ASYNC_READER =
   "synchronously, or take values with `receiveMany`; none of them has arrived";
 
 /** See the module. */
-export class Inbox<T> {
+export class MessageReader<T> {
   readonly #end: PipeEnd;
   readonly #slots: SlotReader;
-  /** {@linkcode Inbox.read} is at work: its slots can't be given to anybody else. */
+  /** {@linkcode MessageReader.read} is at work: its slots can't be given to anybody else. */
   #reading = false;
-  /** How many the last call of {@linkcode Inbox.read}'s handler was shown. */
+  /** How many the last call of {@linkcode MessageReader.read}'s handler was shown. */
   shown = 0;
 
   constructor(end: PipeEnd) {

@@ -19,8 +19,9 @@ import type { Connection } from "./connection.ts";
 import type { CallOptions } from "./handler.ts";
 import { newStatistics } from "./statistics.ts";
 import type { Statistics } from "./statistics.ts";
-import type { WaitOptions } from "./options.ts";
-import { checkPayload, checkSignal, checkTimeout } from "./options.ts";
+import type { WaitOptions } from "../options.ts";
+import { checkPayload } from "./options.ts";
+import { checkSignal, checkTimeout } from "../options.ts";
 
 type Bytes = Uint8Array<ArrayBuffer>;
 
@@ -36,7 +37,7 @@ interface Waiting {
 const RETRY_MS = 100;
 
 /** See the module. */
-export class Link {
+export class ReconnectingConnection {
   readonly #what: string;
   readonly #hint: () => string;
   readonly #realm: Realm;

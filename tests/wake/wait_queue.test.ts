@@ -3,14 +3,14 @@ import { test } from "node:test";
 import { TimeoutError } from "../../src/errors.ts";
 import { Polled } from "../../src/wake/reactor.ts";
 import { Realm } from "../../src/wake/realm.ts";
-import { WaitLine } from "../../src/wake/wait_line.ts";
+import { WaitQueue } from "../../src/wake/wait_queue.ts";
 import { Scratch } from "../support/scratch.ts";
 
 const forever = { timeout: Infinity };
 
 interface Line {
   realm: Realm;
-  line: WaitLine;
+  line: WaitQueue;
   /** What there is to get. */
   stock: number[];
   /** Takes from the stock. */
@@ -25,7 +25,7 @@ async function withLine(task: (it: Line) => void | Promise<void>): Promise<void>
   const { reactor } = realm;
   const index = reactor.reserve();
   const counts = { flagged: 0, cancelled: 0 };
-  const line = new WaitLine(reactor, index, () => counts.flagged++, () => counts.cancelled++);
+  const line = new WaitQueue(reactor, index, () => counts.flagged++, () => counts.cancelled++);
   reactor.attach(index, line);
   const stock: number[] = [];
   try {
@@ -63,7 +63,7 @@ test("what comes while the flag is set isn't overlooked", () =>
   withLine(async ({ realm }) => {
     const stock: string[] = [];
     const index = realm.reactor.reserve();
-    const line = new WaitLine(realm.reactor, index, () => stock.push("in between"));
+    const line = new WaitQueue(realm.reactor, index, () => stock.push("in between"));
     const got = line.wait(() => stock.shift(), "a text", forever);
     assert.equal(line.arm(), false);
     assert.equal(await got, "in between");

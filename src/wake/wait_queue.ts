@@ -27,7 +27,7 @@ interface Waiting {
 }
 
 /** See the module. */
-export class WaitLine {
+export class WaitQueue {
   readonly #reactor: Reactor;
   readonly #index: number;
   readonly #setWaiting: () => void;

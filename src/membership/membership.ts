@@ -1,5 +1,5 @@
 /**
- * A commons: a segment that all who use a name share, and that goes with the last
+ * A membership: a segment that all who use a name share, and that goes with the last
  * of them (or stays, if one of them wanted it durable).
  *
  *     <root>/<folder>/<name>/shared                     the segment; `durable` if it stays
@@ -12,22 +12,22 @@
  * @module
  */
 import { CapacityMismatchError, CodecMismatchError, TimeoutError } from "../errors.ts";
-import { CommonsLayout, Header, Kind, PAGE } from "../memory/layout.ts";
+import { Header, Kind, MembershipLayout, PAGE } from "../memory/layout.ts";
 import { isNodeId } from "../memory/names.ts";
 import { removeUnused, SHARED_FILE } from "../memory/nodes.ts";
 import { Segment, writeText } from "../memory/segment.ts";
-import { Members } from "./members.ts";
-import type { Realm } from "./realm.ts";
+import { MemberTable } from "./member_table.ts";
+import type { Realm } from "../wake/realm.ts";
 
-/** What a commons is, and what it must be if it exists. */
-export interface CommonsParameters {
+/** What a membership is, and what it must be if it exists. */
+export interface MembershipParameters {
   /** The pattern's folder in the runtime directory. */
   readonly folder: string;
   readonly name: string;
   /** The name as a file name, see `encodeName`. */
   readonly encoded: string;
   readonly kind: Kind;
-  /** Data bytes behind {@linkcode CommonsLayout} for a capacity. */
+  /** Data bytes behind {@linkcode MembershipLayout} for a capacity. */
   readonly dataBytes: (capacity: number) => number;
   /** Capacity that the user asked for; `undefined`: whatever is there. */
   readonly capacity: number | undefined;
@@ -47,7 +47,7 @@ export interface CommonsParameters {
  * The pattern's part. All but `onRecovered` are called under the lock of the folder,
  * and so must not ring anybody.
  */
-export interface CommonsHooks {
+export interface MembershipHooks {
   /** Writes what a new segment starts with besides zeros. */
   initialise?(segment: Segment): void;
   /** Checks one that exists, before joining; throws what is wrong. */
@@ -71,14 +71,14 @@ const RETRY = 1000;
 let count = 0;
 
 /** See the module. */
-export class Commons {
+export class Membership {
   readonly segment: Segment;
-  readonly members: Members;
+  readonly members: MemberTable;
   /** Our slot in the table of members. */
   readonly index: number;
   readonly #realm: Realm;
   readonly #parts: string[];
-  readonly #hooks: CommonsHooks;
+  readonly #hooks: MembershipHooks;
   readonly #memberFile: string;
   readonly #look = (): void => this.#recoverDead();
   #closed = false;
@@ -86,7 +86,7 @@ export class Commons {
   private constructor(
     realm: Realm,
     parts: string[],
-    hooks: CommonsHooks,
+    hooks: MembershipHooks,
     memberFile: string,
     segment: Segment,
     source: number,
@@ -96,7 +96,7 @@ export class Commons {
     this.#hooks = hooks;
     this.#memberFile = memberFile;
     this.segment = segment;
-    this.members = new Members(realm, segment);
+    this.members = new MemberTable(realm, segment);
     this.index = this.members.join(source);
     hooks.joined?.(segment, this.index);
     realm.onDeathHint.add(this.#look);
@@ -108,21 +108,21 @@ export class Commons {
    */
   static join(
     realm: Realm,
-    parameters: CommonsParameters,
-    hooks: CommonsHooks,
+    parameters: MembershipParameters,
+    hooks: MembershipHooks,
     source: number,
-  ): Commons {
+  ): Membership {
     const parts = [parameters.folder, parameters.encoded];
-    buryDead(realm, parts);
-    let commons: Commons;
+    reapDead(realm, parts);
+    let membership: Membership;
     try {
-      commons = realm.directory.locked(parts, (path) => {
+      membership = realm.directory.locked(parts, (path) => {
         const memberFile = `${path}/${MEMBER}${source}-${++count}-${realm.id}`;
         makeMemberFile(realm, memberFile);
         try {
           const segment = openOrMake(realm, path, parameters, hooks);
           try {
-            return new Commons(realm, parts, hooks, memberFile, segment, source);
+            return new Membership(realm, parts, hooks, memberFile, segment, source);
           } catch (error) {
             segment.close();
             throw error;
@@ -137,8 +137,8 @@ export class Commons {
       realm.directory.prune(parts);
       throw error;
     }
-    commons.#recoverDead();
-    return commons;
+    membership.#recoverDead();
+    return membership;
   }
 
   /**
@@ -187,7 +187,7 @@ export class Commons {
   /** Removes one that stayed and that nobody uses; false if there is none, or somebody uses it. */
   static remove(realm: Realm, folder: string, encoded: string): boolean {
     const parts = [folder, encoded];
-    buryDead(realm, parts);
+    reapDead(realm, parts);
     const removed = realm.directory.locked(parts, (path) => {
       if (realm.directory.list(path).some((file) => isNodeId(file.slice(-16)))) return false;
       const files = [DURABLE_FILE, SHARED_FILE];
@@ -199,7 +199,7 @@ export class Commons {
 }
 
 /** Proves the death of members and lets what they left be removed. Not under the lock. */
-function buryDead(realm: Realm, parts: string[]): void {
+function reapDead(realm: Realm, parts: string[]): void {
   const { directory } = realm;
   const ids = directory.list(directory.path(...parts)).map((file) => file.slice(-16));
   for (const id of new Set(ids)) if (isNodeId(id)) realm.isDead(id);
@@ -217,8 +217,8 @@ function makeMemberFile(realm: Realm, path: string): void {
 function openOrMake(
   realm: Realm,
   path: string,
-  parameters: CommonsParameters,
-  hooks: CommonsHooks,
+  parameters: MembershipParameters,
+  hooks: MembershipHooks,
 ): Segment {
   const { durable = false } = parameters;
   for (const file of [DURABLE_FILE, SHARED_FILE]) {
@@ -245,11 +245,11 @@ function openOrMake(
   return make(realm, path, durable ? DURABLE_FILE : SHARED_FILE, parameters, hooks);
 }
 
-function viewedOf({ withoutData = false }: CommonsParameters): number | undefined {
-  return withoutData ? CommonsLayout.pages * PAGE : undefined;
+function viewedOf({ withoutData = false }: MembershipParameters): number | undefined {
+  return withoutData ? MembershipLayout.pages * PAGE : undefined;
 }
 
-function check(segment: Segment, parameters: CommonsParameters): void {
+function check(segment: Segment, parameters: MembershipParameters): void {
   const { name, capacity, codec = 0, codecName = String } = parameters;
   const actual = segment.u32(Header.capacity);
   if (capacity !== undefined && capacity !== actual) {
@@ -270,13 +270,13 @@ function make(
   realm: Realm,
   path: string,
   file: string,
-  parameters: CommonsParameters,
-  hooks: CommonsHooks,
+  parameters: MembershipParameters,
+  hooks: MembershipHooks,
 ): Segment {
   const { kind, name, codec = 0, dataBytes } = parameters;
   const capacity = parameters.capacity ?? parameters.defaultCapacity;
   const draft = `${path}/new-${++count}-${realm.id}`;
-  const pages = CommonsLayout.pages + Math.ceil(dataBytes(capacity) / PAGE);
+  const pages = MembershipLayout.pages + Math.ceil(dataBytes(capacity) / PAGE);
   const viewed = viewedOf(parameters);
   const created = {
     kind,
@@ -288,7 +288,7 @@ function make(
   };
   // The lock of the folder is held, so it can't be gone.
   const segment = Segment.create(realm.binding, draft, created)!;
-  writeText(segment, CommonsLayout.name, CommonsLayout.nameBytes, name);
+  writeText(segment, MembershipLayout.name, MembershipLayout.nameBytes, name);
   hooks.initialise?.(segment);
   segment.releaseFile();
   realm.directory.rename(draft, `${path}/${file}`);

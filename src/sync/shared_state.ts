@@ -1,5 +1,5 @@
 /**
- * What locks and events have in common: a commons, those of this realm who wait, and
+ * What locks and events have in common: a membership, those of this realm who wait, and
  * how the others are rung.
  *
  * A waiter sets the waiting flag of its member, then the `contended` word, then looks
@@ -8,17 +8,17 @@
  *
  * @module
  */
-import { checkOptions, checkTimeout } from "../connection/options.ts";
+import { checkOptions, checkTimeout } from "../options.ts";
 import { ClosedError } from "../errors.ts";
-import { CommonsLayout, Member } from "../memory/layout.ts";
+import { Member, MembershipLayout } from "../memory/layout.ts";
 import type { Kind } from "../memory/layout.ts";
 import { checkName, encodeName } from "../memory/names.ts";
 import type { Segment } from "../memory/segment.ts";
-import { Commons } from "../wake/commons.ts";
-import type { CommonsHooks } from "../wake/commons.ts";
+import { Membership } from "../membership/membership.ts";
+import type { MembershipHooks } from "../membership/membership.ts";
 import { Realm } from "../wake/realm.ts";
-import { WaitLine } from "../wake/wait_line.ts";
-import type { WaitLimits } from "../wake/wait_line.ts";
+import { WaitQueue } from "../wake/wait_queue.ts";
+import type { WaitLimits } from "../wake/wait_queue.ts";
 
 /** Options of everything that is opened here. */
 export interface LockOptions {
@@ -42,7 +42,7 @@ export interface SyncWaitOptions {
 }
 
 /** What sort of thing it is. The hooks are called under the lock of the folder. */
-export interface LobbyKind {
+export interface SharedStateKind {
   /** As messages call it. */
   readonly noun: string;
   readonly folder: string;
@@ -56,15 +56,15 @@ export interface LobbyKind {
 }
 
 /** See the module. */
-export class Lobby {
+export class SharedState {
   readonly name: string;
   /** As messages call it. */
   readonly what: string;
   /** Words of the segment. */
   readonly words: Int32Array;
-  readonly commons: Commons;
+  readonly membership: Membership;
   /** Those of this realm who wait. */
-  readonly line: WaitLine;
+  readonly line: WaitQueue;
   /** One gave up who may have been rung: others may have to be. Set by the owner. */
   onCancel: () => void = () => {};
   /** Gives back what is held, before it closes. Set by the owner. */
@@ -81,7 +81,7 @@ export class Lobby {
     closer: () => void,
     name: string,
     encoded: string,
-    kind: LobbyKind,
+    kind: SharedStateKind,
     timeout: number,
   ) {
     this.name = name;
@@ -94,13 +94,18 @@ export class Lobby {
     this.#source = reactor.reserve();
     try {
       const hooks = hooksOf(kind);
-      this.commons = Commons.join(realm, parametersOf(name, encoded, kind), hooks, this.#source);
+      this.membership = Membership.join(
+        realm,
+        parametersOf(name, encoded, kind),
+        hooks,
+        this.#source,
+      );
     } catch (error) {
       reactor.remove(this.#source);
       throw error;
     }
-    this.words = this.commons.segment.words;
-    this.line = new WaitLine(
+    this.words = this.membership.segment.words;
+    this.line = new WaitQueue(
       reactor,
       this.#source,
       () => this.#setWaiting(),
@@ -115,16 +120,16 @@ export class Lobby {
   static async open(
     name: string,
     options: LockOptions,
-    kind: LobbyKind,
+    kind: SharedStateKind,
     known: readonly string[] = LOCK_OPTIONS,
-  ): Promise<Lobby> {
+  ): Promise<SharedState> {
     checkOptions(options, known);
     const timeout = checkTimeout(options.timeout, Infinity);
     const encoded = await encodeName(checkName(name));
     return await Realm.open(
       options.directory,
-      (realm, closer) => new Lobby(realm, closer, name, encoded, kind, timeout),
-      (lobby) => lobby.close(),
+      (realm, closer) => new SharedState(realm, closer, name, encoded, kind, timeout),
+      (shared) => shared.close(),
     );
   }
 
@@ -134,7 +139,7 @@ export class Lobby {
 
   /** Our slot among the members. */
   get member(): number {
-    return this.commons.index;
+    return this.membership.index;
   }
 
   /** @throws {ClosedError} */
@@ -151,13 +156,13 @@ export class Lobby {
 
   /** Is the member one of this realm? Then it does nothing while this thread is blocked. */
   isOfThisRealm(member: number): boolean {
-    const { members } = this.commons;
+    const { members } = this.membership;
     const node = (of: number, at: number): number => this.words[members.word(of, 8) + at]!;
     return node(member, 0) === node(this.member, 0) && node(member, 1) === node(this.member, 1);
   }
 
   #setWaiting(): void {
-    this.commons.members.setWaiting(this.member);
+    this.membership.members.setWaiting(this.member);
     Atomics.store(this.words, this.#contended, 1);
   }
 
@@ -166,7 +171,7 @@ export class Lobby {
     if (Atomics.load(this.words, this.#contended) === 0) return;
     // First cleared: who sets it from now on must not be overlooked.
     Atomics.store(this.words, this.#contended, 0);
-    if (this.commons.members.ringOne(this.member + 1)) {
+    if (this.membership.members.ringOne(this.member + 1)) {
       Atomics.store(this.words, this.#contended, 1); // there may be more
     }
   }
@@ -175,7 +180,7 @@ export class Lobby {
   ringAll(): void {
     if (Atomics.load(this.words, this.#contended) === 0) return;
     Atomics.store(this.words, this.#contended, 0);
-    this.commons.members.ringWaiting();
+    this.membership.members.ringWaiting();
   }
 
   /** Gives everything back. Calling it again does nothing. */
@@ -188,25 +193,25 @@ export class Lobby {
     } finally {
       // Also where what others wrote makes no sense.
       this.#realm.reactor.remove(this.#source);
-      this.commons.leave();
+      this.membership.leave();
       this.#realm.release(this.#closer);
     }
   }
 }
 
-function hooksOf(kind: LobbyKind): CommonsHooks {
+function hooksOf(kind: SharedStateKind): MembershipHooks {
   const { initialise, check } = kind;
   return {
     ...(initialise && { initialise }),
     ...(check && { check }),
     recover(segment, member) {
-      const word = (CommonsLayout.slots + member * Member.bytes + Member.words) >> 2;
+      const word = (MembershipLayout.slots + member * Member.bytes + Member.words) >> 2;
       kind.recover(segment, member, word);
     },
   };
 }
 
-function parametersOf(name: string, encoded: string, { folder, kind }: LobbyKind) {
+function parametersOf(name: string, encoded: string, { folder, kind }: SharedStateKind) {
   return {
     folder,
     name,
