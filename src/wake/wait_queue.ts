@@ -149,15 +149,20 @@ export class WaitQueue {
     };
     const isDone = (): boolean => value !== undefined || failure !== undefined;
     this.#line.unshift(waiting);
-    const done = this.#reactor.block(this.#index, isDone, timeout);
-    const at = this.#line.indexOf(waiting);
-    if (at >= 0) this.#line.splice(at, 1);
-    if (failure !== undefined) throw failure.reason;
-    if (!done) {
-      this.#onCancel();
-      throw new TimeoutError(what, timeout);
+    try {
+      this.#reactor.block(this.#index, isDone, timeout);
+    } catch (reason) {
+      // Got it all the same: it must not be lost, and what failed wasn't this wait.
+      if (value === undefined) failure ??= { reason };
+    } finally {
+      const at = this.#line.indexOf(waiting);
+      if (at >= 0) this.#line.splice(at, 1);
     }
-    return value!;
+    if (value !== undefined) return value;
+    // The others may have to be rung instead.
+    this.#onCancel();
+    if (failure !== undefined) throw failure.reason;
+    throw new TimeoutError(what, timeout);
   }
 
   /** For the source's `poll`: lets those at the front try as long as they succeed. */

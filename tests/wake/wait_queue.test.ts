@@ -146,3 +146,25 @@ test("an attempt that closes what it waits for, and throws, ends its wait once",
     await assert.rejects(wait, /closed/);
     assert.equal(unrefs, 1);
   }));
+
+test("a blocking wait whose sleep fails leaves the line, and takes nothing after it", () =>
+  withLine(({ realm, line, stock, take, counts }) => {
+    const { reactor } = realm;
+    const real = reactor.block.bind(reactor);
+    reactor.block = () => {
+      throw new Error("no descriptors left");
+    };
+    assert.throws(() => line.waitSync(take, "a number", 5), /no descriptors left/);
+    assert.equal(line.length, 0);
+    assert.equal(counts.cancelled, 1, "what rang us may be for others");
+    // It fails after the attempt succeeded: what was taken isn't lost.
+    reactor.block = () => {
+      stock.push(1, 2);
+      line.poll();
+      throw new Error("no descriptors left");
+    };
+    assert.equal(line.waitSync(take, "a number", 5), 1);
+    reactor.block = real;
+    assert.equal(line.waitSync(take, "a number", 5), 2);
+    assert.equal(line.length, 0);
+  }));
