@@ -448,7 +448,8 @@ export class Reactor {
     collect(this.#node, this.#visit);
     this.#checkDeaths();
     if (this.#closed || !source.arm()) return;
-    const block = Atomics.load(words, NodeWords.block);
+    // It wraps; the FFI of Deno and Node refuses a negative number.
+    const block = Atomics.load(words, NodeWords.block) >>> 0;
     Atomics.store(words, NodeWords.bell, Bell.blocked);
     if (!this.#hasNews()) {
       const { shim, longestSleep } = this.#binding;

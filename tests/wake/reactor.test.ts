@@ -206,6 +206,35 @@ test("blocking ends when its time is over", async () => {
   await test.parked();
 });
 
+// Each of them wraps, and is negative for JavaScript in half of its values.
+for (const count of [2 ** 31 - 1, 2 ** 31, 2 ** 32 - 1]) {
+  test(`blocking and deaths after ${count} wakes and hints`, async () => {
+    await using test = await TestRealm.open();
+    const { source, index } = attach(test.reactor);
+    await test.parked();
+    test.node.setU32(NodeLayout.block, count);
+    test.node.setU32(NodeLayout.deaths, count);
+    for (let round = 0; round < 3; round++) {
+      assert.equal(test.reactor.block(index, () => false, 5), false);
+      const worker = new Worker(new URL("./ring_worker.ts", import.meta.url), {
+        workerData: { root: test.scratch.path, id: test.realm.id, index, delay: 20 },
+      });
+      const exited = new Promise((resolve) => worker.once("exit", resolve));
+      await new Promise((resolve) => worker.once("message", resolve));
+      Atomics.store(test.node.words, 1023, 1);
+      const before = Atomics.load(test.node.words, 1022);
+      const isDone = () => Atomics.load(test.node.words, 1022) !== before;
+      assert.equal(test.reactor.block(index, isDone, 30_000), true);
+      await exited;
+    }
+    assert.ok((test.node.u32(NodeLayout.block) - count) >>> 0 < 100);
+    source.work = 1;
+    ring(native.shim, test.node, index);
+    await until("work after it", () => source.done === 1);
+    await test.parked();
+  });
+}
+
 test("blocking ends when another thread rings, asleep or awake", async () => {
   await using test = await TestRealm.open();
   const { source, index } = attach(test.reactor);
