@@ -56,7 +56,7 @@ class Victim implements AsyncDisposable {
 
   /** The channel must notice, and then serve an honest partner. */
   async mustRecover(): Promise<void> {
-    await until("the end of the connection", () => this.gone.length === 1);
+    await until(() => this.gone.length === 1, "the end of the connection");
     assert.deepEqual(this.gone, ["corrupt"]);
     assert.ok(this.errors[0] instanceof CorruptSegmentError, String(this.errors[0]));
     await this.mustServe();
@@ -64,10 +64,10 @@ class Victim implements AsyncDisposable {
 
   async mustServe(): Promise<void> {
     await using honest = await Channel.open("name", { directory: this.#scratch.path });
-    await within(20_000, "an honest partner", honest.whenConnected());
+    await within(honest.whenConnected(), "an honest partner", 20_000);
     const { length } = this.messages;
     honest.send(new Uint8Array([1, 2, 3]));
-    await until("its message", () => this.messages.length > length);
+    await until(() => this.messages.length > length, "its message");
     assert.deepEqual([...this.messages.at(-1)!], [1, 2, 3]);
   }
 
@@ -108,7 +108,7 @@ for (const [what, write] of Object.entries(garbage)) {
     const pending = errorOf(() => victim.channel.request());
     write(victim.partner);
     victim.partner.ring();
-    const error = await within(20_000, "the call", pending);
+    const error = await within(pending, "the call", 20_000);
     assert.ok(error instanceof PeerGoneError, String(error));
     assert.equal(error.reason, "corrupt");
     await victim.mustRecover();
@@ -128,7 +128,7 @@ test("words of the sides that mean nothing", async () => {
     await using victim = await Victim.open();
     victim.partner.segment.setU32(ConnectionLayout.b + Side.state, value);
     victim.partner.ring();
-    await until("the end of the connection", () => victim.gone.length === 1);
+    await until(() => victim.gone.length === 1, "the end of the connection");
     assert.deepEqual(victim.gone, ["closed"]);
     await victim.mustServe();
   }
@@ -160,7 +160,7 @@ test("a head that can't be, when a call is aborted", async () => {
   fillRing(victim, RECORDS - 1);
   victim.partner.setHead(12_345);
   controller.abort(new RangeError("mine"));
-  const error = await within(20_000, "the aborted call", pending);
+  const error = await within(pending, "the aborted call", 20_000);
   assert.ok(error instanceof RangeError, String(error));
   await victim.mustRecover();
 });
@@ -172,7 +172,7 @@ test("a head that can't be, when calls time out", async () => {
   );
   fillRing(victim, RECORDS - 4);
   victim.partner.setHead(12_345);
-  const errors = await within(20_000, "calls", Promise.all(pending));
+  const errors = await within(Promise.all(pending), "calls", 20_000);
   assert.deepEqual(errors.map(({ name }) => name).sort(), [
     "PeerGoneError",
     "PeerGoneError",
@@ -235,7 +235,7 @@ test("a head that can't be, while something waits for room", async () => {
   const writable = errorOf(() => victim.channel.writable);
   victim.partner.setHead(12_345);
   victim.partner.ring();
-  const error = await within(20_000, "writable", writable);
+  const error = await within(writable, "writable", 20_000);
   assert.ok(error instanceof PeerGoneError, String(error));
   await victim.mustRecover();
 });
@@ -249,7 +249,7 @@ test("a ring without an end, and then its writer dies", async () => {
   }
   victim.partner.ring();
   victim.partner.die();
-  await until("the end of the connection", () => victim.gone.length === 1);
+  await until(() => victim.gone.length === 1, "the end of the connection");
   assert.ok(["died", "corrupt"].includes(victim.gone[0]!));
   await victim.mustServe();
 });

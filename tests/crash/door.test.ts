@@ -8,17 +8,9 @@ import fs from "node:fs";
 import path from "node:path";
 import { test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
-import {
-  filesIn,
-  newDirectory,
-  Puppet,
-  PuppetError,
-  removeDirectory,
-  type Runtime,
-  runtimes,
-  until,
-  within,
-} from "../support/puppet.ts";
+import { Puppet, PuppetError, type Runtime, runtimes } from "../support/puppet.ts";
+import { filesIn, newDirectory, removeDirectory } from "../support/directories.ts";
+import { until, within } from "../support/watchdog.ts";
 
 const pairs = runtimes.flatMap((a) => runtimes.map((b) => [a, b] as const));
 
@@ -138,7 +130,7 @@ test("who dies before its folder has a file in it leaves no folder", async () =>
 /** Holds the lock of a directory as the library does, until it is killed. */
 async function lock(directory: string): Promise<ChildProcess> {
   const holder = spawn("flock", ["-x", directory, "-c", "echo locked; exec sleep 60"]);
-  await within(5000, new Promise((resolve) => holder.stdout.once("data", resolve)), "the lock");
+  await within(new Promise((resolve) => holder.stdout.once("data", resolve)), "the lock", 5000);
   return holder;
 }
 
@@ -167,7 +159,7 @@ test("who is killed while it holds or awaits a directory's lock", needsFlock, as
       const children = fs.readFileSync(`/proc/${holder.pid}/task/${holder.pid}/children`, "utf8");
       for (const pid of children.trim().split(" ").filter(Boolean)) process.kill(+pid, "SIGKILL");
       holder.kill("SIGKILL");
-      await within(5000, opened, "the lock of the dead");
+      await within(opened, "the lock of the dead", 5000);
       await next.finish();
       assert.deepEqual(filesIn(directory), []);
     }

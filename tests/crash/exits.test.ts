@@ -4,16 +4,9 @@ import assert from "node:assert/strict";
 import process from "node:process";
 import { test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
-import {
-  filesIn,
-  newDirectory,
-  Puppet,
-  removeDirectory,
-  type Runtime,
-  runtimes,
-  until,
-  within,
-} from "../support/puppet.ts";
+import { Puppet, type Runtime, runtimes } from "../support/puppet.ts";
+import { filesIn, newDirectory, removeDirectory } from "../support/directories.ts";
+import { until, within } from "../support/watchdog.ts";
 
 interface Way {
   how: string;
@@ -66,7 +59,7 @@ async function play(runtime: Runtime, partner: Runtime, way: Way): Promise<strin
   }
   const at = Date.now();
   way.end(ending);
-  const how = await within(10_000, ending.ended, `${runtime} to end by ${way.how}`);
+  const how = await within(ending.ended, `${runtime} to end by ${way.how}`, 10_000);
   const times: number[] = [];
   for (const on of ["chan-", "ending-"]) {
     const error = await survivor.do("await", { key: on }).catch((error) => error);
@@ -159,7 +152,7 @@ test("they end while their doorbell rings", async () => {
     await ringing.do("ring", { on: "rung", every: 1 });
     await sleep(10);
     ending.post(order, { code: 1 });
-    const how = await within(10_000, ending.ended, `${runtime} to end by ${order}`);
+    const how = await within(ending.ended, `${runtime} to end by ${order}`, 10_000);
     const wrong = how !== (order === "fallOff" ? 0 : 1);
     if (wrong && mayCrash(runtime, order)) console.log(`${runtime} ${order}: ${how}`);
     else if (wrong) failed.push(`${runtime} ${order}: ${how}`);

@@ -8,7 +8,8 @@ import os from "node:os";
 import path from "node:path";
 import process from "node:process";
 import { test } from "node:test";
-import { filesIn, newDirectory, Puppet, removeDirectory, runtimes } from "../support/puppet.ts";
+import { Puppet, runtimes } from "../support/puppet.ts";
+import { filesIn, newDirectory, removeDirectory } from "../support/directories.ts";
 
 const MEGABYTE = 1 << 20;
 

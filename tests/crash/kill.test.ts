@@ -7,14 +7,8 @@ import assert from "node:assert/strict";
 import process from "node:process";
 import { test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
-import {
-  filesIn,
-  newDirectory,
-  Puppet,
-  removeDirectory,
-  type Runtime,
-  runtimes,
-} from "../support/puppet.ts";
+import { Puppet, type Runtime, runtimes } from "../support/puppet.ts";
+import { filesIn, newDirectory, removeDirectory } from "../support/directories.ts";
 
 const kills = Number(process.env["CAUSEWAY_KILLS"] ?? 1000);
 const seed = Number(process.env["CAUSEWAY_SEED"] ?? Date.now() % 1_000_000);

@@ -12,7 +12,8 @@ import process from "node:process";
 import { test } from "node:test";
 import { Mutex, RwLock } from "../../mod.ts";
 import { bun, deno, node, root } from "../../tools/toolchain.mjs";
-import { filesIn, newDirectory, removeDirectory, until, within } from "../support/puppet.ts";
+import { filesIn, newDirectory, removeDirectory } from "../support/directories.ts";
+import { until, within } from "../support/watchdog.ts";
 
 const kills = Number(process.env["CAUSEWAY_LOCK_KILLS"] ?? 1000);
 /** Processes that wait or start up at a time. */
@@ -71,14 +72,14 @@ async function killHolders(
         [...waiting].map(async (holder) => ({ holder, said: await holder.said })),
       );
       const { holder, said } = await within(
-        PATIENCE,
         first,
         `somebody to have the lock (${killed})`,
+        PATIENCE,
       );
       onHeld(holder, said);
       waiting.delete(holder);
       holder.child.kill("SIGKILL");
-      await within(PATIENCE, holder.ended, "it to die");
+      await within(holder.ended, "it to die", PATIENCE);
     }
   } finally {
     for (const { child } of waiting) child.kill("SIGKILL");
@@ -139,7 +140,7 @@ test("the lock is free for many who wait at once when its holder dies", () =>
     using mutex = await Mutex.open("lock", { directory });
     for (let round = 0; round < 5; round++) {
       const holder = new Holder("mutex", 2 + round, directory);
-      await within(PATIENCE, holder.said, "a holder");
+      await within(holder.said, "a holder", PATIENCE);
       const recovered: boolean[] = [];
       const waits = Array.from({ length: 20 }, async () => {
         using guard = await mutex.lock({ timeout: PATIENCE });

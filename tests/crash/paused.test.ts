@@ -6,15 +6,8 @@ import assert from "node:assert/strict";
 import process from "node:process";
 import { test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
-import {
-  filesIn,
-  newDirectory,
-  Puppet,
-  PuppetError,
-  removeDirectory,
-  type Runtime,
-  runtimes,
-} from "../support/puppet.ts";
+import { Puppet, PuppetError, type Runtime, runtimes } from "../support/puppet.ts";
+import { filesIn, newDirectory, removeDirectory } from "../support/directories.ts";
 
 const PAUSE = Number(process.env["CAUSEWAY_PAUSE"] ?? 15) * 1000;
 

@@ -11,7 +11,7 @@ import { test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { Receiver, Sender } from "../../mod.ts";
 import { commandOf, type Runtime, runtimes } from "../support/peers.ts";
-import { filesIn, newDirectory, removeDirectory } from "../support/puppet.ts";
+import { filesIn, newDirectory, removeDirectory } from "../support/directories.ts";
 import { Random } from "../support/random.ts";
 import { BATCH, Numbered, numbered, options } from "./pipe_end.ts";
 

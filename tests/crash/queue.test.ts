@@ -15,7 +15,8 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { Queue } from "../../mod.ts";
 import { root } from "../../tools/toolchain.mjs";
 import { commandOf, runtimes } from "../support/peers.ts";
-import { filesLeft, within } from "../support/cross.ts";
+import { filesIn } from "../support/directories.ts";
+import { within } from "../support/watchdog.ts";
 import { Random } from "../support/random.ts";
 
 const seconds = Number(process.env["CAUSEWAY_QUEUE_SECONDS"] ?? 60);
@@ -54,11 +55,12 @@ async function start(role: Role): Promise<Worker> {
   all.push(worker);
   const ready = once(child.stdout!, "data");
   await within(
-    60,
     Promise.race([
       ready,
       worker.ended.then((how) => assert.fail(`${role} ${id} ended: ${how}`)),
     ]),
+    "a worker to start",
+    60_000,
   );
   return worker;
 }
@@ -82,7 +84,7 @@ async function kill(worker: Worker): Promise<void> {
 
 async function end(worker: Worker): Promise<void> {
   worker.child.stdin!.end();
-  const how = await within(60, worker.ended);
+  const how = await within(worker.ended, "a worker to end", 60_000);
   assert.deepEqual(how, [0, null], `${worker.role} ${worker.id} ended badly`);
 }
 
@@ -181,6 +183,6 @@ test(`random deaths of producers and consumers for ${seconds} s, seed ${seed}`, 
   );
   assert.ok(lost <= dequeuers, `${lost} messages are lost`);
   assert.ok(messages.size > 0);
-  assert.deepEqual(filesLeft(), []);
+  assert.deepEqual(filesIn(), []);
   fs.rmSync(logs, { recursive: true });
 });

@@ -9,15 +9,9 @@ import process from "node:process";
 import readline from "node:readline";
 import { test } from "node:test";
 import { type Answer, Channel } from "../../mod.ts";
-import {
-  commands,
-  filesIn,
-  newDirectory,
-  removeDirectory,
-  type Runtime,
-  runtimes,
-  within,
-} from "../support/puppet.ts";
+import { commands, type Runtime, runtimes } from "../support/puppet.ts";
+import { filesIn, newDirectory, removeDirectory } from "../support/directories.ts";
+import { within } from "../support/watchdog.ts";
 
 /** Rung: messages come all the time, so that its doorbell rings while it ends. */
 const all = ["idle", "calling", "rung", "busy", "blocked"];
@@ -97,7 +91,7 @@ async function play(runtime: Runtime): Promise<void> {
       gone = Promise.withResolvers();
       await Promise.race([channel.whenConnected({ timeout: 15_000 }), endedEarly]);
       const { at } = await said(({ terminated }) => terminated === state);
-      const { reason, at: noticed } = await within(15_000, gone.promise, `${state} to be noticed`);
+      const { reason, at: noticed } = await within(gone.promise, `${state} to be noticed`, 15_000);
       const returned = await said((line) => line.returned === state);
       counts.push(returned);
       noted.push(`${state} ${noticed - at!} ms`);
@@ -106,7 +100,7 @@ async function play(runtime: Runtime): Promise<void> {
     }
     assert.equal((await said((line) => line.bystander !== undefined)).bystander, "open");
     await said((line) => line.end);
-    assert.equal(await within(10_000, ended, `the ${runtime} host to end`), 0);
+    assert.equal(await within(ended, `the ${runtime} host to end`, 10_000), 0);
   } finally {
     console.log(`${runtime}: terminated workers noticed after: ${noted.join(", ")}`);
     const first = counts[states.length - 1];

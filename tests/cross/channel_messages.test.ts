@@ -2,7 +2,8 @@
 
 import assert from "node:assert/strict";
 import { BackpressureError, Channel } from "../../mod.ts";
-import { type Cross, crossTest, peersEnd, until } from "../support/cross.ts";
+import { type Cross, crossTest, peersEnd } from "../support/cross.ts";
+import { until } from "../support/watchdog.ts";
 import { openSilent } from "../support/partners.ts";
 import { checkBytes, numbered, numberIn, pattern } from "../support/payloads.ts";
 import { noStop } from "../support/peers.ts";

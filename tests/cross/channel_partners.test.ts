@@ -4,7 +4,8 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { CapacityMismatchError, Channel, ClosedError, DeadlockError } from "../../mod.ts";
 import { NameTakenError, PeerGoneError } from "../../mod.ts";
-import { type Cross, crossTest, peersEnd, uniqueName, until, within } from "../support/cross.ts";
+import { type Cross, crossTest, peersEnd, uniqueName } from "../support/cross.ts";
+import { until, within } from "../support/watchdog.ts";
 import { noStop, type Peer } from "../support/peers.ts";
 import { openEcho, openSilent } from "../support/partners.ts";
 import { numbered, numberIn, text, utf8 } from "../support/payloads.ts";
@@ -258,7 +259,7 @@ async function comeAndGo(
   const pending = [0, 1, 2].map(() => assert.rejects(channel.request(), goneFor(reason)));
   await until(() => partner.run(({ kept }) => kept.requests === 3));
   await leave(partner);
-  await within(30, Promise.all(pending));
+  await within(Promise.all(pending), "the pending calls");
   assert.deepEqual(events.splice(0), ["connect", reason]);
   assert.equal(channel.isConnected, false);
   for (let round = 0; round < 3; round++) {
@@ -399,7 +400,7 @@ crossTest("a name works at once after both of its partners were killed", async (
     return assert.rejects(ipc.Channel.open(name), { code: "NAME_TAKEN" });
   }, t.name);
   for (const peer of [one, two]) peer.kill("SIGKILL");
-  await within(30, Promise.all([one.ended, two.ended]));
+  await within(Promise.all([one.ended, two.ended]), "the end of both");
   await using channel = await Channel.open(t.name);
   await openEcho(t.peer, t.name);
   assert.equal(numberIn(await channel.request(numbered(1))), 1);

@@ -2,7 +2,8 @@
 
 import assert from "node:assert/strict";
 import { Channel, MessageTooLargeError, TimeoutError, UnknownMethodError } from "../../mod.ts";
-import { crossTest, peersEnd, until } from "../support/cross.ts";
+import { crossTest, peersEnd } from "../support/cross.ts";
+import { until } from "../support/watchdog.ts";
 import { openEcho, openSilent } from "../support/partners.ts";
 import { checkBytes, numbered, numberIn, pattern, text, utf8 } from "../support/payloads.ts";
 import { sleep } from "../support/remote_functions.ts";

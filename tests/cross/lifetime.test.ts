@@ -2,7 +2,8 @@
 
 import assert from "node:assert/strict";
 import { Channel, connect, serve } from "../../mod.ts";
-import { crossTest, peersEnd, until, within } from "../support/cross.ts";
+import { crossTest, peersEnd } from "../support/cross.ts";
+import { until, within } from "../support/watchdog.ts";
 import type { Exit, Peer } from "../support/peers.ts";
 import { openSilent } from "../support/partners.ts";
 import { numbered, numberIn } from "../support/payloads.ts";
@@ -13,7 +14,7 @@ const orderly: Exit = { code: 0, signal: null };
 
 async function endsByItself(peer: Peer): Promise<void> {
   peer.leave();
-  assert.deepEqual(await within(30, peer.ended), orderly);
+  assert.deepEqual(await within(peer.ended, "the peer's end"), orderly);
 }
 
 async function isAliveAfter(peer: Peer, milliseconds: number): Promise<boolean> {
@@ -57,7 +58,7 @@ crossTest("a process with a server lives until it is closed", async (t) => {
   await client.remote.close();
   assert.equal(await isAliveAfter(peer, 100), true, "the channel has handlers");
   channel.send();
-  assert.deepEqual(await within(30, peer.ended), orderly);
+  assert.deepEqual(await within(peer.ended, "the peer's end"), orderly);
 });
 
 crossTest("ref and unref decide who keeps a process alive", async (t) => {
@@ -113,9 +114,9 @@ for (const how of ["exit", "throw"]) {
         throw new Error("this is part of a test");
       }, 10);
     }, how);
-    const { code } = await within(30, peer.ended);
+    const { code } = await within(peer.ended, "the peer's end");
     assert.equal(code, how === "exit" ? 3 : 1);
-    await within(30, pending);
+    await within(pending, "the pending call");
     await until(() => gone.length === 2);
   });
 }
@@ -193,7 +194,7 @@ for (const end of ["exit", "terminate"] as const) {
     );
     await sleep(50);
     await t.peer.run(({ kept }, end: "exit" | "terminate") => kept.worker[end](), end);
-    await within(30, pending);
+    await within(pending, "the pending call");
     await until(() => gone.length === 1);
   });
 }

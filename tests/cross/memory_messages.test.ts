@@ -2,9 +2,11 @@
 
 import assert from "node:assert/strict";
 import { Publisher, Queue, SharedMemory } from "../../mod.ts";
-import { crossTest, filesLeft, peersEnd, until } from "../support/cross.ts";
+import { crossTest, peersEnd } from "../support/cross.ts";
+import { filesIn } from "../support/directories.ts";
+import { until } from "../support/watchdog.ts";
 
-const holds = () => filesLeft().filter((file) => file.includes("/hold-")).length;
+const holds = () => filesIn().filter((file) => file.includes("/hold-")).length;
 
 crossTest("a topic passes memory that the publisher keeps open", async (t) => {
   await using publisher = await Publisher.open<{ frame: SharedMemory; at: number }>(t.name);

@@ -2,10 +2,12 @@
 
 import assert from "node:assert/strict";
 import { connect, MemoryGoneError, serve, SharedArray, SharedMemory } from "../../mod.ts";
-import { crossTest, filesLeft, peersEnd, until } from "../support/cross.ts";
+import { crossTest, peersEnd } from "../support/cross.ts";
+import { filesIn } from "../support/directories.ts";
+import { until } from "../support/watchdog.ts";
 import { noStop, thisRuntime } from "../support/peers.ts";
 
-const memories = () => filesLeft().filter((file) => file.startsWith("memory/"));
+const memories = () => filesIn().filter((file) => file.startsWith("memory/"));
 
 crossTest("both see what the other writes, as bytes, words and floats", async (t) => {
   using memory = await SharedMemory.open(t.name, { size: 4096 });

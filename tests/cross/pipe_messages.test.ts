@@ -17,7 +17,8 @@ import {
   u8,
 } from "../../mod.ts";
 import type { Codec } from "../../mod.ts";
-import { type Cross, crossTest, peersEnd, until } from "../support/cross.ts";
+import { type Cross, crossTest, peersEnd } from "../support/cross.ts";
+import { until } from "../support/watchdog.ts";
 
 const Reading = struct({
   id: u32,

@@ -2,7 +2,8 @@
 
 import assert from "node:assert/strict";
 import { Receiver, Sender, struct, u32 } from "../../mod.ts";
-import { type Cross, crossTest, peersEnd, until } from "../support/cross.ts";
+import { type Cross, crossTest, peersEnd } from "../support/cross.ts";
+import { until } from "../support/watchdog.ts";
 import type { Peer } from "../support/peers.ts";
 
 const Numbered = struct({ id: u32 });

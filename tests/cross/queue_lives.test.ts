@@ -2,7 +2,8 @@
 
 import assert from "node:assert/strict";
 import { Queue } from "../../mod.ts";
-import { crossTest, peersEnd, until } from "../support/cross.ts";
+import { crossTest, peersEnd } from "../support/cross.ts";
+import { until } from "../support/watchdog.ts";
 import { noStop, type Peer } from "../support/peers.ts";
 import { sleep } from "../support/remote_functions.ts";
 

@@ -2,7 +2,8 @@
 
 import assert from "node:assert/strict";
 import { bytes, CapacityMismatchError, CodecMismatchError, Queue } from "../../mod.ts";
-import { type Cross, crossTest, peersEnd, until } from "../support/cross.ts";
+import { type Cross, crossTest, peersEnd } from "../support/cross.ts";
+import { until } from "../support/watchdog.ts";
 import { checkBytes, pattern } from "../support/payloads.ts";
 import type { Peer } from "../support/peers.ts";
 

@@ -2,7 +2,8 @@
 
 import assert from "node:assert/strict";
 import { type Client, CodecError, connect, json, UnknownMethodError } from "../../mod.ts";
-import { type Cross, crossTest, peersEnd, until } from "../support/cross.ts";
+import { type Cross, crossTest, peersEnd } from "../support/cross.ts";
+import { until } from "../support/watchdog.ts";
 import { type Peer, thisRuntime } from "../support/peers.ts";
 import { sleep } from "../support/remote_functions.ts";
 import { checkValue, structuredValues } from "../support/values.ts";

@@ -2,7 +2,8 @@
 
 import assert from "node:assert/strict";
 import { connect, PeerGoneError } from "../../mod.ts";
-import { type Cross, crossTest, peersEnd, until, within } from "../support/cross.ts";
+import { type Cross, crossTest, peersEnd } from "../support/cross.ts";
+import { until, within } from "../support/watchdog.ts";
 import type { Peer } from "../support/peers.ts";
 import { sleep } from "../support/remote_functions.ts";
 
@@ -52,7 +53,7 @@ async function restart(
     );
     assert.equal(await client.remote.hanging(), 3);
     await leave(server);
-    await within(30, Promise.all(flying));
+    await within(Promise.all(flying), "the calls under way");
     await until(() => !idle.isConnected);
     assert.equal(client.isConnected, false);
     const waiting = client.remote.generation(); // for the next server

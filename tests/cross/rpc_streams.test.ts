@@ -13,7 +13,8 @@ import {
   serve,
   TimeoutError,
 } from "../../mod.ts";
-import { type Cross, crossTest, peersEnd, until } from "../support/cross.ts";
+import { type Cross, crossTest, peersEnd } from "../support/cross.ts";
+import { until } from "../support/watchdog.ts";
 import { sleep } from "../support/remote_functions.ts";
 import {
   checkPattern,

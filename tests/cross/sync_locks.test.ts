@@ -10,7 +10,9 @@ import {
   SharedArray,
   TimeoutError,
 } from "../../mod.ts";
-import { type Cross, crossTest, filesLeft, peersEnd, until } from "../support/cross.ts";
+import { type Cross, crossTest, peersEnd } from "../support/cross.ts";
+import { filesIn } from "../support/directories.ts";
+import { until } from "../support/watchdog.ts";
 import { noStop, type Peer } from "../support/peers.ts";
 import { sleep } from "../support/remote_functions.ts";
 
@@ -258,7 +260,7 @@ crossTest("a set that was for one that died is for another", async (t) => {
   event.set(); // rings the other one first
   dying.kill("SIGKILL");
   await mine;
-  await until(() => filesLeft().filter((file) => file.includes("auto/member-")).length === 1);
+  await until(() => filesIn().filter((file) => file.includes("auto/member-")).length === 1);
 }, { skip: () => noStop });
 
 crossTest("workers lock against each other and the main thread", async (t) => {

@@ -3,7 +3,8 @@
 import assert from "node:assert/strict";
 import { Semaphore } from "../../mod.ts";
 import { peerSystem, testSystem } from "../../tools/systems/systems.ts";
-import { crossTest, peersEnd, until } from "../support/cross.ts";
+import { crossTest, peersEnd } from "../support/cross.ts";
+import { until } from "../support/watchdog.ts";
 import { sleep } from "../support/remote_functions.ts";
 
 const [here, there] = [testSystem, peerSystem].map(({ target }) => target.endsWith("-musl"));

@@ -12,14 +12,8 @@ import {
   Publisher,
   Subscriber,
 } from "../../mod.ts";
-import {
-  type Cross,
-  crossTest as anyCrossTest,
-  peersEnd,
-  uniqueName,
-  until,
-  within,
-} from "../support/cross.ts";
+import { type Cross, crossTest as anyCrossTest, peersEnd, uniqueName } from "../support/cross.ts";
+import { until, within } from "../support/watchdog.ts";
 import { noStop, type Peer } from "../support/peers.ts";
 import { numbered, numberIn } from "../support/payloads.ts";
 
@@ -247,7 +241,7 @@ crossTest("a subscriber that is killed lets the publisher go on that it held bac
     if (how === "awaited") {
       const waiting = publisher.publish(last);
       kill();
-      await within(60, waiting);
+      await within(waiting, "the waiting publish", 60_000);
     } else {
       const killer = t.start();
       await killer.run(async (_, pid: number) => {

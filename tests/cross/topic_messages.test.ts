@@ -3,7 +3,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { bytes, json, Publisher, type SharedMemory, Subscriber } from "../../mod.ts";
-import { crossTest as anyCrossTest, peersEnd, uniqueName, until } from "../support/cross.ts";
+import { crossTest as anyCrossTest, peersEnd, uniqueName } from "../support/cross.ts";
+import { until } from "../support/watchdog.ts";
 import { checkBytes, numbered, numberIn, pattern } from "../support/payloads.ts";
 
 /** Small rings and many processes take their time on a busy machine. */

@@ -55,7 +55,7 @@ test("message too large: the sender's limit, before there is a partner", async (
       ...options,
       onMessage: (payload) => void got.push(payload!.length),
     });
-    await until("the message", () => got.length > 0);
+    await until(() => got.length > 0, "the message");
     assert.deepEqual(got, [1000]);
   }
   assertEmpty(scratch);
@@ -80,7 +80,7 @@ test("message too large: the receiver's limit", async () => {
     assert.ok(error instanceof errors.MessageTooLargeError, String(error));
     assert.match(error.message, /of the side that receives/);
     one.send(new Uint8Array(limit + 1));
-    await until("the error", () => seen.length > 0);
+    await until(() => seen.length > 0, "the error");
     assert.ok(seen[0] instanceof errors.MessageTooLargeError);
     assert.equal(two.stats.dropped, 1);
     assert.equal((await one.request(new Uint8Array(limit)))!.length, limit);
@@ -233,7 +233,7 @@ test("a message handler that throws is told to onError", async () => {
     await using one = await Channel.open("name", { directory });
     one.send(bytesOf("a"));
     one.send(bytesOf("b"));
-    await until("both errors", () => seen.length === 2);
+    await until(() => seen.length === 2, "both errors");
     assert.deepEqual(seen, ["a", "b"]);
   }
   assertEmpty(scratch);
@@ -281,7 +281,7 @@ test("an unknown one-way method is told to the server's onError", async () => {
     await using _server = await serve("name", {}, { directory, onError });
     await using client = await connect<{ unknown(): void }>("name", { directory });
     client.oneway.unknown();
-    await until("the error", () => seen.length > 0);
+    await until(() => seen.length > 0, "the error");
     assert.ok(seen[0] instanceof errors.UnknownMethodError);
   }
   assertEmpty(scratch);

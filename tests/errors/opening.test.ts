@@ -234,7 +234,7 @@ test("too many connections", async () => {
       assert.match(error.message, /2 at a time/);
       assert.equal(server.connections, 2);
     }
-    await until("the end of the second", () => server.connections === 1);
+    await until(() => server.connections === 1, "the end of the second");
     await using _three = await RpcClient.open("name", { directory });
     for (const maxConnections of [0, 1.5, -1, NaN]) {
       await refused(

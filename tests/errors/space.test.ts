@@ -85,7 +85,7 @@ test("memory full: clients until nothing is left", { skip: cantMount }, async ()
       assert.equal((await client.request(new Uint8Array(100_000)))!.length, 100_000);
     }
     await clients.pop()!.close();
-    await until("the server's end of it", () => server.connections === clients.length);
+    await until(() => server.connections === clients.length, "the server's end of it");
     await using again = await RpcClient.open("name", { directory });
     assert.equal((await again.request(new Uint8Array(1)))!.length, 1);
     for (const client of clients) await client.close();

@@ -121,7 +121,7 @@ test("a channel's partner", () =>
       partner.die();
       await turns(3);
     }
-    await within(20_000, "closing", channel.close());
+    await within(channel.close(), "closing", 20_000);
     await turns(2);
     partner[Symbol.dispose]();
     assertEmpty(scratch);
@@ -183,13 +183,13 @@ test("a server's client, beside an honest one", async () => {
         }
         client.ring();
       }
-      assert.equal(await within(20_000, "an honest call", honest.remote.add(2, 3)), 5);
+      assert.equal(await within(honest.remote.add(2, 3), "an honest call", 20_000), 5);
       if (random.below(2) === 0) client.die();
       client[Symbol.dispose]();
       await turns(2);
       assert.equal(honest.sync.add(1, 1), 2);
     });
-    await until("the end of the hostile ones", () => server.connections === 1);
+    await until(() => server.connections === 1, "the end of the hostile ones");
   }
   assertEmpty(scratch);
 });

@@ -63,7 +63,7 @@ async function openAll(scratch: Scratch): Promise<void> {
   const opened: { close(): Promise<void> }[] = [];
   const attempt = async (open: () => Promise<{ close(): Promise<void> }>): Promise<void> => {
     try {
-      opened.push(await within(20_000, "opening", open()));
+      opened.push(await within(open(), "opening", 20_000));
     } catch (error) {
       onlyOurs(error);
     }
@@ -74,7 +74,7 @@ async function openAll(scratch: Scratch): Promise<void> {
   await attempt(() => connect("name", options));
   await attempt(() => Channel.open("name", options));
   await turns(3);
-  for (const each of opened) await within(20_000, "closing", each.close());
+  for (const each of opened) await within(each.close(), "closing", 20_000);
 }
 
 test("files of the dead and of the living", () =>
@@ -127,7 +127,7 @@ test("files that change while they are used", () =>
       await turns(2);
     }
     for (const each of [client, channel, partner, server]) {
-      await within(20_000, "closing", each.close());
+      await within(each.close(), "closing", 20_000);
     }
     await turns(2);
   }));

@@ -28,7 +28,7 @@ test("a server's node", async () => {
         mutate(random, node.words, from >> 2, (from >> 2) + random.pick([1, 40, 500]));
         const answer = client.remote.add(step, 1);
         await turns(random.below(3));
-        assert.equal(await within(20_000, "a call", answer), step + 1);
+        assert.equal(await within(answer, "a call", 20_000), step + 1);
       }
       node.close();
     }

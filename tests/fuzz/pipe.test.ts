@@ -101,7 +101,7 @@ test("a pipe's ends", () =>
     }
     garbage.close();
     await turns(2);
-    await within(20_000, "closing", Promise.all([sender.close(), receiver.close()]));
+    await within(Promise.all([sender.close(), receiver.close()]), "closing", 20_000);
     await turns(2);
     // What says that it holds messages stays, and can be opened, or is refused, and removed.
     await ours(async () => {

@@ -12,15 +12,8 @@ import path from "node:path";
 import process from "node:process";
 import { test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
-import {
-  commands,
-  filesIn,
-  newDirectory,
-  Puppet,
-  removeDirectory,
-  type Runtime,
-  runtimes,
-} from "../support/puppet.ts";
+import { commands, Puppet, type Runtime, runtimes } from "../support/puppet.ts";
+import { filesIn, newDirectory, removeDirectory } from "../support/directories.ts";
 
 const SECONDS = 10;
 /** 0.2 % of a processor. */

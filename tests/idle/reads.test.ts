@@ -4,7 +4,8 @@
 import assert from "node:assert/strict";
 import process from "node:process";
 import { test } from "node:test";
-import { filesIn, newDirectory, Puppet, removeDirectory } from "../support/puppet.ts";
+import { Puppet } from "../support/puppet.ts";
+import { filesIn, newDirectory, removeDirectory } from "../support/directories.ts";
 
 const CHANNELS = 50;
 const REQUESTS = 10;

@@ -112,7 +112,7 @@ async function startMember(directory: string): Promise<ChildProcess> {
   const program = new URL("member_program.ts", import.meta.url);
   const [file, ...args] = [...runtimeCommand(program), directory];
   const child = spawn(file!, args, { stdio: ["ignore", "pipe", "inherit"] });
-  await within(30_000, "a process that joins", once(child.stdout!, "data"));
+  await within(once(child.stdout!, "data"), "a process that joins");
   return child;
 }
 
@@ -129,7 +129,7 @@ test("a member that is killed is recovered once, and its slot is free again", ()
     const killed = await startMember(scratch.path);
     assert.equal(one.members.isJoined(1), true);
     killed.kill("SIGKILL");
-    await until("the slot is free", () => !one.members.isJoined(1));
+    await until(() => !one.members.isJoined(1), "the slot is free");
     assert.deepEqual(recovered, [1]);
     assert.equal(told, 1);
     assert.deepEqual(one.members.dead(), []);

@@ -194,7 +194,7 @@ test("one at a time holds the lock, while the folder comes and goes", async () =
       worker.once("message", resolve);
       worker.once("error", reject);
     }));
-  const overlaps = await within(50_000, "a worker that takes the lock", Promise.all(workers));
+  const overlaps = await within(Promise.all(workers), "a worker that takes the lock", 50_000);
   assert.deepEqual(overlaps, [0, 0, 0]);
   assert.equal(Number(fs.readFileSync(counter, "utf8")), 3 * rounds);
   assert.equal(fs.existsSync(path.join(scratch.path, "rpc")), false);

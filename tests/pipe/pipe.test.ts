@@ -45,7 +45,7 @@ async function withPipe(
     const all = { codec: Reading, directory: scratch.path, ...options };
     await using sender = await Sender.open("pipe", all);
     await using receiver = await Receiver.open("pipe", all);
-    await within(20_000, "a test of a pipe", Promise.resolve(task(sender, receiver, scratch)));
+    await within(Promise.resolve(task(sender, receiver, scratch)), "a test of a pipe", 20_000);
   }
   assertEmpty(scratch);
 }
@@ -426,8 +426,8 @@ for (const handler of ["onMessage", "onMessages", "onRead"] as const) {
         assert.throws(() => receiver.tryReceive(), /has a handler/);
         await assert.rejects(receiver.receive(), ArgumentError);
         for (let id = 0; id < 50; id++) await sender.send(reading(id));
-        await until("all of them", () => seen.length === 50);
-        await until("their end", () => receiver.queued === 0 && running === 0);
+        await until(() => seen.length === 50, "all of them");
+        await until(() => receiver.queued === 0 && running === 0, "their end");
       }
       assert.deepEqual(seen, range(0, 50));
       assertEmpty(scratch);
@@ -463,7 +463,7 @@ test("a handler that fails has had its message; what can't be decoded is left ou
       onError: (error) => errors.push((error as Error).message),
     });
     await sender.sendMany([0, 1, 2, 3, 4]);
-    await until("the last one", () => seen.at(-1) === 4 && errors.length === 3);
+    await until(() => seen.at(-1) === 4 && errors.length === 3, "the last one");
     assert.deepEqual(seen, [0, 1, 2, 4]);
     assert.deepEqual(errors.sort(), ["no 1", "no 2", "no 3"]);
   }
@@ -479,7 +479,7 @@ test("a handler that fails has had its message; what can't be decoded is left ou
       onError: (error) => errors.push(error),
     });
     await sender.send(reading(1));
-    await until("its end", () => errors.length === 1 && receiver.queued === 0);
+    await until(() => errors.length === 1 && receiver.queued === 0, "its end");
   }
   assertEmpty(scratch);
 });
@@ -499,7 +499,7 @@ test("a message that isn't acknowledged comes again", async () => {
         return new Promise(() => {});
       },
     });
-    await until("the first", () => first.length > 0);
+    await until(() => first.length > 0, "the first");
     await receiver.close();
     assert.deepEqual(first, [1]);
     await using next = await Receiver.open("pipe", options);
@@ -538,11 +538,11 @@ test("coming and going is told", async () => {
     await assert.rejects(sender.whenConnected({ timeout: 5 }), /the receiver of pipe "pipe"/);
     const waiting = sender.whenConnected();
     const receiver = await Receiver.open("pipe", options);
-    await within(20_000, "being connected", waiting);
-    await until("the event", () => told.length === 1);
+    await within(waiting, "being connected", 20_000);
+    await until(() => told.length === 1, "the event");
     assert.deepEqual([sender.isConnected, receiver.isConnected], [true, true]);
     await receiver.close();
-    await until("the other event", () => told.length === 2);
+    await until(() => told.length === 2, "the other event");
     assert.deepEqual(told, ["connect", "closed"]);
     assert.equal(sender.isConnected, false);
   }

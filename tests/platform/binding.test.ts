@@ -68,9 +68,9 @@ test("a turn of the event loop, and timers that are stopped", async () => {
   // The timer alone doesn't keep the event loop alive.
   const alive = setTimeout(() => {}, 20_000);
   await within(
-    20_000,
-    "a timer",
     new Promise<void>((resolve) => void native.startTimer(resolve, 20)),
+    "a timer",
+    20_000,
   );
   clearTimeout(alive);
   await turn; // on a busy machine it may come after the timer

@@ -19,7 +19,7 @@ function queueTest(title: string, body: (open: Open, scratch: Scratch) => Promis
       const queue = Queue.open(name, { directory: scratch.path, ...options });
       return stack.use(await queue) as Queue<never>;
     };
-    await within(50_000, title, body(open, scratch));
+    await within(body(open, scratch), title, 50_000);
   });
 }
 
@@ -100,7 +100,7 @@ queueTest("closing gives back what isn't acknowledged, and ends waits and loops"
   })();
   const wait = assert.rejects(c.dequeue(), errors.ClosedError);
   a.tryEnqueueMany([4]);
-  await until("the loop has it", () => c.stats.messagesDequeued === 3);
+  await until(() => c.stats.messagesDequeued === 3, "the loop has it");
   await c.close();
   assert.deepEqual(await loop, [4]);
   await wait;

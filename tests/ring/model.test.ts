@@ -105,9 +105,9 @@ test(`a producer on another thread (seed ${seed})`, async () => {
       assert.ok(payload.every((byte) => byte === (next & 0xff)), `record ${next}`);
       next++;
     }
-    await within(30_000, "a turn", Promise.race([failed, pause()]));
+    await within(Promise.race([failed, pause()]), "a turn");
   }
-  await within(30_000, "the end of the worker", exited);
+  await within(exited, "the end of the worker");
 });
 
 function pause(): Promise<void> {

@@ -4,7 +4,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { Queue } from "../../mod.ts";
-import { filesLeft, within } from "../support/cross.ts";
+import { filesIn } from "../support/directories.ts";
+import { within } from "../support/watchdog.ts";
 import { Peer, type Runtime } from "../support/peers.ts";
 
 const EACH = 250_000;
@@ -51,7 +52,6 @@ test("4 producers, 4 consumers, 1,000,000 messages: each exactly once", async ()
       )
     );
     await within(
-      400,
       Promise.all(
         puts.map((peer, index) =>
           peer.run(
@@ -74,9 +74,11 @@ test("4 producers, 4 consumers, 1,000,000 messages: each exactly once", async ()
           )
         ),
       ),
+      "the producers",
+      400_000,
     );
     for (let i = 0; i < 4; i++) await queue.enqueue([-1, 0]);
-    const counts = await within(200, Promise.all(got));
+    const counts = await within(Promise.all(got), "the consumers", 200_000);
     console.log(`consumers got ${counts.join(", ")}`);
     assert.equal(counts.reduce((a, b) => a + b), 4 * EACH);
     // With the right count and the right sum of each producer, and none twice in one consumer.
@@ -95,7 +97,7 @@ test("4 producers, 4 consumers, 1,000,000 messages: each exactly once", async ()
     }
     await queue.close();
     await Promise.all([...puts, ...gets].map((peer) => peer.end()));
-    assert.deepEqual(filesLeft(), []);
+    assert.deepEqual(filesIn(), []);
   } finally {
     for (const peer of [...puts, ...gets]) peer.kill("SIGKILL");
   }

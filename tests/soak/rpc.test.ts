@@ -3,7 +3,8 @@
 
 import assert from "node:assert/strict";
 import { type Client, connect, type RpcServer, serve } from "../../mod.ts";
-import { type Cross, crossTest, peersEnd, until } from "../support/cross.ts";
+import { type Cross, crossTest, peersEnd } from "../support/cross.ts";
+import { until } from "../support/watchdog.ts";
 import { type Peer, runtimes } from "../support/peers.ts";
 
 interface Api {
@@ -37,7 +38,7 @@ crossTest("5,000 clients opened in parallel, a call on each", async (t) => {
   assert.deepEqual(answers, clients.map((_, i) => i + 1));
   assert.equal(await t.peer.run(({ kept }): number => kept.server.connections), 5000);
   await Promise.all(clients.map((client) => client.close()));
-  await until(() => t.peer.run(({ kept }) => kept.server.connections === 0), 30);
+  await until(() => t.peer.run(({ kept }) => kept.server.connections === 0));
 }, { limit: 200 });
 
 crossTest("1,000 idle connections and a busy one", async (t) => {
@@ -82,7 +83,7 @@ crossTest("100 processes connected at once, no call fails", async (t) => {
   await Promise.all(peers.map((peer) => callFrom(peer, t.name, 100)));
   assert.equal(server.connections, 100);
   await Promise.all(peers.map((peer) => peer.end()));
-  await until(() => server.connections === 0, 30);
+  await until(() => server.connections === 0);
 }, { limit: 250, only: ["bun"] });
 
 peersEnd();

@@ -2,7 +2,9 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { filesLeft, uniqueName, within } from "../support/cross.ts";
+import { uniqueName } from "../support/cross.ts";
+import { filesIn } from "../support/directories.ts";
+import { within } from "../support/watchdog.ts";
 import { Peer, runtimes } from "../support/peers.ts";
 
 const PUBLISHERS = 4;
@@ -12,7 +14,7 @@ const MESSAGES = 1_000_000;
 async function processes<T>(count: number, body: (peers: Peer[]) => Promise<T>): Promise<T> {
   const peers = Array.from({ length: count }, (_, i) => new Peer(runtimes[i % 3]!));
   try {
-    return await within(600, body(peers));
+    return await within(body(peers), "a test of topics", 600_000);
   } finally {
     for (const peer of peers) peer.kill("SIGKILL");
     await Promise.all(peers.map((peer) => peer.ended));
@@ -106,5 +108,5 @@ test(`${PUBLISHERS} publishers, ${SUBSCRIBERS} subscribers, ${MESSAGES} messages
     console.log(`${seconds.toFixed(1)} s, the publishers waited ${waits.join(", ")} times`);
     await Promise.all(peers.map((peer) => peer.end()));
   });
-  assert.deepEqual(filesLeft(), []);
+  assert.deepEqual(filesIn(), []);
 });

@@ -2,13 +2,13 @@
 // file under each runtime, so together these are all ordered pairs.
 
 import assert from "node:assert/strict";
-import fs from "node:fs";
-import path from "node:path";
 import process from "node:process";
 import { test } from "node:test";
-import { patience, peerSystem } from "../../tools/systems/systems.ts";
+import { peerSystem } from "../../tools/systems/systems.ts";
+import { filesIn } from "./directories.ts";
 import { Peer, type Runtime, runtimes } from "./peers.ts";
 import { sleep } from "./remote_functions.ts";
+import { within } from "./watchdog.ts";
 
 /** What a test is given. */
 export interface Cross {
@@ -67,7 +67,7 @@ async function runWatched(
     await checkNothingLeft();
   };
   try {
-    await within(limit, run());
+    await within(run(), "the test", limit * 1000);
   } catch (error) {
     // What state they are in nobody knows: the next test gets new ones.
     for (const each of [peer, ...started]) each.kill("SIGKILL");
@@ -88,7 +88,11 @@ export function peersEnd(): void {
   test("the peers end and leave nothing behind", async () => {
     const peers = [...shared.values()];
     shared.clear();
-    const exits = await within(LIMIT, Promise.all(peers.map((peer) => peer.end())));
+    const exits = await within(
+      Promise.all(peers.map((peer) => peer.end())),
+      "the end of the peers",
+      LIMIT * 1000,
+    );
     assert.deepEqual(exits, peers.map(() => ({ code: 0, signal: null })));
     await checkNothingLeft();
   });
@@ -99,59 +103,8 @@ export function uniqueName(): string {
   return `cross-${process.pid}-${++names}`;
 }
 
-/** The promise's result, or an error after so many seconds, more on a slow system. */
-export async function within<T>(seconds: number, promise: Promise<T>): Promise<T> {
-  seconds *= patience;
-  const watchdog = Promise.withResolvers<never>();
-  const timer = setTimeout(
-    () => watchdog.reject(new Error(`took longer than ${seconds} s`)),
-    seconds * 1000,
-  );
-  try {
-    return await Promise.race([promise, watchdog.promise]);
-  } finally {
-    clearTimeout(timer);
-  }
-}
-
-/** Waits until a condition holds. */
-export async function until(condition: () => boolean | Promise<boolean>, seconds = 30) {
-  const end = performance.now() + seconds * patience * 1000;
-  while (!await condition()) {
-    if (performance.now() > end) assert.fail(`not within ${seconds} s: ${condition}`);
-    await sleep(2);
-  }
-}
-
-/** Files in the runtime directory; its own empty folders don't count. */
-export function filesLeft(): string[] {
-  const directory = process.env["CAUSEWAY_DIR"]!;
-  return entriesOf(directory).flatMap(([name, isDirectory]) =>
-    isDirectory ? entriesBelow(directory, name) : [name]
-  );
-}
-
-/** What a folder holds at any depth. Not by `recursive`: under Wine, Bun goes one level deep. */
-function entriesBelow(directory: string, folder: string): string[] {
-  return entriesOf(path.join(directory, folder)).flatMap(([name, isDirectory]) => {
-    const entry = `${folder}/${name}`;
-    return isDirectory ? [entry, ...entriesBelow(directory, entry)] : [entry];
-  });
-}
-
-/** None if there is no such folder, or no more. */
-function entriesOf(folder: string): [name: string, isDirectory: boolean][] {
-  try {
-    return fs.readdirSync(folder, { withFileTypes: true })
-      .map((entry) => [entry.name, entry.isDirectory()]);
-  } catch (error) {
-    if ((error as { code?: string }).code === "ENOENT") return [];
-    throw error;
-  }
-}
-
 /** Everything is closed: nothing of it may stay. */
 async function checkNothingLeft(): Promise<void> {
-  for (let tries = 0; filesLeft().length > 0 && tries < 500; tries++) await sleep(2);
-  assert.deepEqual(filesLeft(), [], "left in the runtime directory");
+  for (let tries = 0; filesIn().length > 0 && tries < 500; tries++) await sleep(2);
+  assert.deepEqual(filesIn(), [], "left in the runtime directory");
 }

@@ -2,13 +2,12 @@
 // JSON line at a time. The test kills, stops and measures them from outside.
 
 import { type ChildProcess, spawn } from "node:child_process";
-import fs from "node:fs";
 import path from "node:path";
 import process from "node:process";
 import readline from "node:readline";
 import { after } from "node:test";
-import { setTimeout as sleep } from "node:timers/promises";
 import { bun, deno, node } from "../../tools/toolchain.mjs";
+import { within } from "./watchdog.ts";
 
 export type Runtime = "deno" | "bun" | "node";
 export const runtimes: readonly Runtime[] = ["deno", "bun", "node"];
@@ -94,7 +93,7 @@ export class Puppet {
 
   /** Resolves when it has loaded the library and takes commands. */
   async up(): Promise<this> {
-    await within(PATIENCE, this.#up, `${this.runtime} to start`);
+    await within(this.#up, `${this.runtime} to start`, PATIENCE);
     return this;
   }
 
@@ -130,7 +129,7 @@ export class Puppet {
     const { promise } = this.#wait(this.#count + 1);
     promise.catch(() => {}); // the time may be over before it is killed
     this.post(order, options);
-    const reply = await within(patience, promise, `${this.runtime} to ${order}`);
+    const reply = await within(promise, `${this.runtime} to ${order}`, patience);
     if (reply.error !== undefined) throw new PuppetError(reply.error);
     return reply.value;
   }
@@ -146,68 +145,14 @@ export class Puppet {
   /** Kills it, and waits until it is gone. */
   async end(): Promise<void> {
     this.kill();
-    await within(PATIENCE, this.ended, `${this.runtime} to die`);
+    await within(this.ended, `${this.runtime} to die`, PATIENCE);
   }
 
   /** Closes what it has open and lets it end by itself. */
   async finish(): Promise<void> {
     await this.do("closeAll");
     this.child.stdin!.end();
-    const how = await within(PATIENCE, this.ended, `${this.runtime} to end by itself`);
+    const how = await within(this.ended, `${this.runtime} to end by itself`, PATIENCE);
     if (how !== 0) throw this.#gone(how);
   }
-}
-
-/** The promise's value, or an error if it takes longer than `patience` ms. */
-export async function within<T>(patience: number, promise: Promise<T>, what: string): Promise<T> {
-  const over = new AbortController();
-  const late = sleep(patience, undefined, { signal: over.signal }).then(() => {
-    throw new Error(`waited ${patience} ms in vain for ${what}`);
-  });
-  late.catch(() => {});
-  try {
-    return await Promise.race([promise, late]);
-  } finally {
-    over.abort();
-  }
-}
-
-/** Waits until `check` holds, and says how long that took; throws after `patience` ms. */
-export async function until(
-  check: () => boolean,
-  what: string | (() => string),
-  patience = PATIENCE,
-): Promise<number> {
-  const start = performance.now();
-  while (!check()) {
-    if (performance.now() - start > patience) {
-      throw new Error(`waited ${patience} ms in vain: ${typeof what === "string" ? what : what()}`);
-    }
-    await sleep(2);
-  }
-  return performance.now() - start;
-}
-
-/** Everything in a runtime directory but its own empty folders (`nodes`, `channel`, …). */
-export function filesIn(directory: string): string[] {
-  if (!fs.existsSync(directory)) return []; // whoever left it last has removed it
-  return fs.readdirSync(directory, { recursive: true, withFileTypes: true })
-    .filter((entry) => !entry.isDirectory() || entry.parentPath !== directory)
-    .map((entry) => path.relative(directory, path.join(entry.parentPath, entry.name)));
-}
-
-let folders = 0;
-
-/** A runtime directory of its own for a test, below the one of the test run. */
-export function newDirectory(): string {
-  const root = process.env["CAUSEWAY_DIR"];
-  if (root === undefined) throw new Error("the tests' runner sets CAUSEWAY_DIR");
-  return fs.mkdtempSync(path.join(root, `${++folders}-`));
-}
-
-/** Removes a test's directory, which must be empty but for the runtime directory's own folders. */
-export function removeDirectory(directory: string): void {
-  if (!fs.existsSync(directory)) return;
-  for (const folder of fs.readdirSync(directory)) fs.rmdirSync(path.join(directory, folder));
-  fs.rmdirSync(directory);
 }

@@ -1,30 +1,42 @@
-/**
- * Waiting that ends. No test asserts a maximum time: these limits are far beyond
- * what a slow machine needs, and only turn a hang into a failure with a name.
- */
+// Waiting that ends. No test asserts a maximum time: these limits are far beyond what a slow machine
+// needs, and only turn a hang into a failure with a name.
 
-/** Rejects if `promise` isn't settled after `milliseconds`. */
-export async function within<T>(
-  milliseconds: number,
-  what: string,
-  promise: Promise<T>,
-): Promise<T> {
-  let timer: ReturnType<typeof setTimeout> | undefined;
-  const bark = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(new Error(`watchdog: ${what} hangs`)), milliseconds);
-  });
+import { patience } from "../../tools/systems/systems.ts";
+
+/** What is waited for: a text, or a function that says it when the time is over. */
+type What = string | (() => string);
+
+const LIMIT = 30_000;
+
+/** The promise's result, or an error that names what hangs after so many milliseconds. */
+export async function within<T>(promise: Promise<T>, what: What, limit = LIMIT): Promise<T> {
+  const watchdog = Promise.withResolvers<never>();
+  const timer = setTimeout(() => watchdog.reject(hangs(what, limit)), limit * patience);
   try {
-    return await Promise.race([promise, bark]);
+    return await Promise.race([promise, watchdog.promise]);
   } finally {
     clearTimeout(timer);
   }
 }
 
-/** Waits until `condition` holds, looking in each turn of the event loop. */
-export async function until(what: string, condition: () => boolean): Promise<void> {
-  const end = performance.now() + 30_000;
-  while (!condition()) {
-    if (performance.now() > end) throw new Error(`watchdog: ${what} didn't happen`);
+/**
+ * Looks again and again until a condition holds, and returns how many milliseconds that took; an
+ * error after `limit` of them.
+ */
+export async function until(
+  condition: () => boolean | Promise<boolean>,
+  what: What = String(condition),
+  limit = LIMIT,
+): Promise<number> {
+  const start = performance.now();
+  while (!await condition()) {
+    if (performance.now() - start > limit * patience) throw hangs(what, limit);
     await new Promise((resolve) => setTimeout(resolve, 1));
   }
+  return performance.now() - start;
+}
+
+function hangs(what: What, limit: number): Error {
+  const name = typeof what === "string" ? what : what();
+  return new Error(`watchdog: not within ${limit * patience} ms: ${name}`);
 }

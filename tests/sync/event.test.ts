@@ -23,7 +23,7 @@ async function withEvents(
   const open = () => Event.open("e", { autoReset, directory: scratch.path });
   const events: [Event, Event, Event] = [await open(), await open(), await open()];
   try {
-    await within(30_000, "the test", task(events, scratch));
+    await within(task(events, scratch), "the test");
   } finally {
     for (const event of events) event.close();
   }
@@ -66,11 +66,11 @@ test("an auto-reset event lets exactly one go on per set", () =>
       await sleep(sets % 3);
       one.set();
       await within(
-        20_000,
-        "one to go on",
         (async () => {
           while (gone < sets) await sleep(1);
         })(),
+        "one to go on",
+        20_000,
       );
       await sleep(2);
       assert.equal(gone, sets);

@@ -24,7 +24,7 @@ async function withMutexes(
   const mutexes: Mutex[] = [];
   for (let i = 0; i < count; i++) mutexes.push(await Mutex.open("m", { directory: scratch.path }));
   try {
-    await within(30_000, "the test", task(mutexes, scratch));
+    await within(task(mutexes, scratch), "the test");
   } finally {
     for (const mutex of mutexes) mutex.close();
   }

@@ -22,7 +22,7 @@ async function withLocks(
   const locks: RwLock[] = [];
   for (let i = 0; i < count; i++) locks.push(await RwLock.open("l", { directory: scratch.path }));
   try {
-    await within(30_000, "the test", task(locks, scratch));
+    await within(task(locks, scratch), "the test");
   } finally {
     for (const lock of locks) lock.close();
   }

@@ -19,7 +19,7 @@ async function withSemaphore(
   try {
     using semaphore = await Semaphore.open(name, { initial, directory });
     using other = await Semaphore.open(name, { initial: 99, directory });
-    await within(50_000, "the test", task(semaphore, other));
+    await within(task(semaphore, other), "the test", 50_000);
   } finally {
     assert.equal(await Semaphore.remove(name), true);
     assert.equal(await Semaphore.remove(name), false);
@@ -54,7 +54,7 @@ test("a release wakes one that awaits", () =>
     const waits = Array.from({ length: 5 }, () => two.acquire().then(() => got++));
     for (let i = 1; i <= 5; i++) {
       one.release();
-      await until("one has it", () => got >= i);
+      await until(() => got >= i, "one has it");
       assert.equal(got, i);
     }
     await Promise.all(waits);
@@ -73,7 +73,7 @@ test("what nobody wants any more is posted back", () =>
       one.release();
       stop.abort();
       const got = await waiting;
-      await until("it is back", () => got === 1 || one.tryAcquire());
+      await until(() => got === 1 || one.tryAcquire(), "it is back");
     }
     await new Promise((resolve) => setTimeout(resolve, 20));
     assert.equal(drain(one), 0);
@@ -89,7 +89,7 @@ test("closing gives back, and ends waits", () =>
     const used = got.filter((result) => result === 1).length;
     for (const result of got) assert.ok(result === 1 || result instanceof ClosedError);
     let left = 0;
-    await until("the rest is back", () => (left += drain(one)) === 2 - used);
+    await until(() => (left += drain(one)) === 2 - used, "the rest is back");
     await assert.rejects(two.acquire(), ClosedError);
     for (const call of [() => two.tryAcquire(), () => two.acquireSync(), () => two.release()]) {
       assert.throws(call, ClosedError);

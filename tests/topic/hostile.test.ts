@@ -45,7 +45,7 @@ for (const way of ["a handler", "receive"] as const) {
       for (const _ of numbers) onMessage(await subscriber.receive({ timeout: 30_000 }));
       assert.equal(subscriber.tryReceive(), undefined);
     }
-    await until("all that is good arrives", () => got.length === 100 && events.length === 2);
+    await until(() => got.length === 100 && events.length === 2, "all that is good arrives");
     assert.deepEqual(got, numbers);
     assert.ok(events[0] instanceof CorruptSegmentError);
     assert.deepEqual(events[1], [bad.id, "corrupt"]);
@@ -71,7 +71,7 @@ test("a subscriber's corrupt position ends its connection, and holds nobody back
   const segment = mapped(scratch, publisher.id);
   segment.setU32(PublisherLayout.table + SubscriberSlot.head, 0x7777);
   for (let i = 0; i < 1000; i++) await publisher.publish(i);
-  await until("the publisher tells", () => events.length === 2);
+  await until(() => events.length === 2, "the publisher tells");
   assert.deepEqual(events[0], [subscriber.id, "corrupt"]);
   assert.ok(events[1] instanceof CorruptSegmentError);
   assert.equal(publisher.subscribers, 0);

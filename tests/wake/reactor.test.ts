@@ -43,13 +43,13 @@ class TestRealm implements AsyncDisposable {
   }
 
   /** Until the event loop sleeps. */
-  parked(): Promise<void> {
-    return until("parking", () => this.bell === Bell.parked);
+  parked(): Promise<number> {
+    return until(() => this.bell === Bell.parked, "parking");
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     this.realm.release(this.#closer);
-    await until("the end of the watcher", () => this.bell === Bell.closed);
+    await until(() => this.bell === Bell.closed, "the end of the watcher");
     this.node.close();
     assertEmpty(this.scratch);
     this.scratch[Symbol.dispose]();
@@ -90,7 +90,7 @@ test("a new source is polled, armed, and left alone", async () => {
   await using test = await TestRealm.open();
   const { source } = attach(test.reactor);
   source.work = 1000;
-  await until("its work", () => source.done === 1000);
+  await until(() => source.done === 1000, "its work");
   await test.parked();
   assert.ok(source.arms > 0);
   const { polls } = source;
@@ -107,7 +107,7 @@ test("who sleeps is woken for the source that was rung, and for no other", async
     const { polls } = two.source;
     one.source.work = 1;
     ring(native.shim, test.node, one.index);
-    await until("its work", () => one.source.work === 0);
+    await until(() => one.source.work === 0, "its work");
     assert.equal(two.source.polls, polls);
   }
   assert.equal(one.source.done, 20);
@@ -121,7 +121,7 @@ test("bits of nobody's sources do no harm", async () => {
   await test.parked();
   source.work = 1;
   ring(native.shim, test.node, index);
-  await until("its work", () => source.done === 1);
+  await until(() => source.done === 1, "its work");
 });
 
 test("garbage in all of the node's words wakes, and no more", async () => {
@@ -134,7 +134,7 @@ test("garbage in all of the node's words wakes, and no more", async () => {
     words.fill(-1, NodeLayout.ready >> 2);
     source.work = 1;
     ring(native.shim, test.node, index);
-    await until("its work", () => source.work === 0);
+    await until(() => source.work === 0, "its work");
   }
 });
 
@@ -146,7 +146,7 @@ test("work that arises while a source is armed isn't left", async () => {
     if (late-- > 0) source.work = 1;
     return source.work === 0;
   };
-  await until("its work", () => source.done === 3);
+  await until(() => source.done === 3, "its work");
   await test.parked();
 });
 
@@ -158,7 +158,7 @@ test("many hot sources: those that are cooled are told again", async () => {
     source.work = 3;
     ring(native.shim, test.node, index);
   }
-  await until("all work", () => all.every(({ source }) => source.done === 3));
+  await until(() => all.every(({ source }) => source.done === 3), "all work");
 });
 
 test("sources that are removed while they are polled", async () => {
@@ -169,13 +169,13 @@ test("sources that are removed while they are polled", async () => {
       if (i % 2 === 0) test.reactor.remove(index);
     };
   }
-  await until("polls", () => all.every(({ source }) => source.polls > 0));
+  await until(() => all.every(({ source }) => source.polls > 0), "polls");
   await test.parked();
   for (const [i, { source, index }] of all.entries()) {
     const { polls } = source;
     source.work = 1;
     ring(native.shim, test.node, index);
-    if (i % 2 === 1) await until("its work", () => source.done === 1);
+    if (i % 2 === 1) await until(() => source.done === 1, "its work");
     else assert.equal(source.polls, polls);
     test.reactor.remove(index);
     test.reactor.remove(index);
@@ -230,7 +230,7 @@ for (const count of [2 ** 31 - 1, 2 ** 31, 2 ** 32 - 1]) {
     assert.ok((test.node.u32(NodeLayout.block) - count) >>> 0 < 100);
     source.work = 1;
     ring(native.shim, test.node, index);
-    await until("work after it", () => source.done === 1);
+    await until(() => source.done === 1, "work after it");
     await test.parked();
   });
 }
@@ -253,7 +253,7 @@ test("blocking ends when another thread rings, asleep or awake", async () => {
   }
   source.work = 1;
   ring(native.shim, test.node, index);
-  await until("work after it", () => source.done === 1);
+  await until(() => source.done === 1, "work after it");
 });
 
 test("work for others that comes while a thread blocks is done after it", async () => {
@@ -264,7 +264,7 @@ test("work for others that comes while a thread blocks is done after it", async 
   two.source.work = 1;
   ring(native.shim, test.node, two.index);
   test.reactor.block(one.index, () => false, 20);
-  await until("the other's work", () => two.source.done === 1);
+  await until(() => two.source.done === 1, "the other's work");
 });
 
 test("a node that loses its lease is dead, and who uses it is told", async () => {
@@ -277,7 +277,7 @@ test("a node that loses its lease is dead, and who uses it is told", async () =>
   peer.onDeath.add(() => told++);
   await test.parked();
   other.segment.close();
-  await until("the news of its death", () => told === 1);
+  await until(() => told === 1, "the news of its death");
   assert.equal(test.realm.acquirePeer(other.id), undefined);
   assert.equal(test.realm.isDead(other.id), true);
   test.realm.releasePeer(peer);
