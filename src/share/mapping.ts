@@ -3,8 +3,9 @@
  * `SharedMemory` objects stand for it. It is a member of the memory's membership, so the
  * memory lives as long as some realm has it mapped, and goes with the last.
  *
- * Objects that were forgotten are closed when they are garbage. Nothing here may hold
- * them, or their buffers, for longer.
+ * What this realm opened or made itself stays open until it is closed: the mapping holds it.
+ * What it received by reference is closed when it is garbage, so nothing here may hold such
+ * an object, or its buffer.
  *
  * @module
  */
@@ -47,20 +48,28 @@ export interface MemoryWish {
   /** Number of the element type, 0: whatever there is. */
   readonly element?: number;
   readonly durable?: boolean;
-  /** Somebody passed it: it must exist. */
+  /** It was received by reference: it must exist, and is closed when it is garbage. */
   readonly passed?: boolean;
 }
 
 /** One object that uses a mapping. */
 export interface MemoryUse {
   readonly mapping: Mapping;
+  /** The object, if it stays open when nothing else refers to it. */
+  owner: object | undefined;
   /** Its buffer, once it was asked for. */
   buffer: WeakRef<ArrayBuffer> | undefined;
   closed: boolean;
 }
 
 const mappings = new WeakMap<Realm, Map<string, Mapping>>();
-const garbage = new FinalizationRegistry<MemoryUse>((use) => use.mapping.release(use));
+const garbage = new FinalizationRegistry<MemoryUse>((use) => {
+  try {
+    use.mapping.release(use);
+  } catch {
+    // Nothing asked for this, so there is nothing to tell; what could be given back is.
+  }
+});
 
 /** See the module. */
 export class Mapping {
@@ -88,12 +97,14 @@ export class Mapping {
     this.name = name === "" ? undefined : name;
   }
 
-  /** Opens or makes it for one more `owner`, whose garbage ends the use. */
+  /** Opens or makes it for one more `owner`. */
   static use(realm: Realm, wish: MemoryWish, owner: object): MemoryUse {
     const mapping = Mapping.#find(realm, wish);
-    const use: MemoryUse = { mapping, buffer: undefined, closed: false };
+    const { passed = false } = wish;
+    const kept = passed ? undefined : owner;
+    const use: MemoryUse = { mapping, owner: kept, buffer: undefined, closed: false };
     mapping.#uses.add(use);
-    garbage.register(owner, use, use);
+    if (passed) garbage.register(owner, use, use);
     return use;
   }
 
@@ -173,6 +184,7 @@ export class Mapping {
   release(use: MemoryUse): void {
     if (use.closed) return;
     use.closed = true;
+    use.owner = undefined;
     garbage.unregister(use);
     const buffer = use.buffer?.deref();
     // It has bytes, unless it was detached by somebody else.

@@ -86,7 +86,8 @@ export class SharedMemory implements Disposable {
   /**
    * Opens memory by its name, or makes it: then it is zero, and all of it is reserved.
    *
-   * An open memory doesn't keep the process alive.
+   * It stays open until it is closed or the process ends, also when nothing refers to it any
+   * more. An open memory doesn't keep the process alive.
    *
    * @throws {ArgumentError} There is none, and no `size` to make it with.
    * @throws {ParameterMismatchError} It has another size.
@@ -99,7 +100,8 @@ export class SharedMemory implements Disposable {
   }
 
   /**
-   * Makes memory without a name, for passing it on by reference.
+   * Makes memory without a name, for passing it on by reference. It stays open until it is
+   * closed, or until {@linkcode SharedMemory.give} closes it.
    *
    * @throws {ArgumentError} An option is missing or out of range.
    * @throws {NoSpaceError} The file system can't hold it.

@@ -230,25 +230,43 @@ crossTest("holds of calls that fail, are given up or lose their partner don't st
   await until(() => !memories().some((file) => file.includes("hold-")));
 }, { skip: () => noStop });
 
-crossTest("a forgotten one is closed when it is garbage", async (t) => {
-  const other = t.start();
-  await other.run(async ({ ipc, collectGarbage }, name: string) => {
-    using _realm = await ipc.SharedMemory.create({ size: 1 });
-    const open = async (i: number) => {
-      (await ipc.SharedMemory.open(`${name}-${i}`, { size: 10 })).bytes[0] = i;
+crossTest("what was opened stays open, though the program kept nothing of it", async (t) => {
+  const keeper = t.start();
+  await keeper.run(async ({ ipc }, name: string) => {
+    const open = async () => {
+      (await ipc.SharedArray.open(name, { type: "i32", length: 16 })).array[0] = 42;
+      (await ipc.SharedMemory.open(`${name}-bytes`, { size: 3 })).bytes[0] = 43;
+      (await ipc.SharedMemory.create({ size: 3 })).bytes[0] = 44;
     };
-    for (let i = 0; i < 30; i++) await open(i);
-    // Whatever the collector still sees on the stack, it isn't all of them.
-    for (let tries = 0; tries < 400; tries++) {
-      await collectGarbage();
-      for (let i = 0; i < 30; i++) {
-        const again = await ipc.SharedMemory.open(`${name}-${i}`).catch(() => undefined);
-        if (again === undefined) return;
-        again.close();
-      }
-    }
-    throw new Error("none was closed");
+    await open();
   }, t.name);
+  await keeper.run(async ({ collectGarbage }) => {
+    for (let tries = 0; tries < 20; tries++) await collectGarbage();
+  });
+  using array = await SharedArray.open(t.name, { type: "i32" });
+  using memory = await SharedMemory.open(`${t.name}-bytes`);
+  assert.deepEqual([array.array[0], memory.bytes[0]], [42, 43]);
+  const nameless = memories().filter((file) => /\/\+.*\/shared$/.test(file));
+  assert.equal(nameless.length, 1);
+  keeper.leave();
+  await keeper.ended;
+});
+
+crossTest("one that was received and forgotten is closed when it is garbage", async (t) => {
+  await serveApi(t);
+  const other = t.start();
+  await other.run(async ({ ipc, kept }, name: string) => {
+    kept.client = await ipc.connect(name);
+    const receive = async (i: number) => void ((await kept.client.remote.make(10, i)).bytes[0] = 1);
+    for (let i = 0; i < 30; i++) await receive(i);
+  }, t.name);
+  const open = () => memories().filter((file) => file.includes("/member-")).length;
+  // Whatever the collector still sees on the stack, it isn't all of them.
+  for (let tries = 0; open() === 30 || tries === 0; tries++) {
+    assert.ok(tries < 400, "none was closed");
+    await other.run(({ collectGarbage }) => collectGarbage());
+  }
+  await other.run(({ kept }) => kept.client.close());
 });
 
 crossTest("a gigabyte crosses as it is", async (t) => {
