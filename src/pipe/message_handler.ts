@@ -78,18 +78,25 @@ export class MessageHandler<T, V> {
     this.#view = view;
   }
 
-  /** Delivers a bounded number of messages. @throws {CorruptSegmentError} */
+  /** Delivers messages, for a bounded time. @throws {CorruptSegmentError} */
   poll(): Polled {
     if (this.#busy || this.#reader.available(1) === 0) return Polled.nothing;
+    const { yielder } = this.#end.realm.reactor;
+    let polled: Polled = Polled.done;
+    for (let i = 0; i < MAX_MESSAGES && polled === Polled.done; i++) {
+      polled = this.#deliverNext();
+      // Handlers can take long: then the event loop has its turn before the next one.
+      if (yielder.isDue()) return Polled.resolved;
+      if (this.#busy || this.#end.isClosed || this.#reader.available(1) === 0) break;
+    }
+    return polled;
+  }
+
+  #deliverNext(): Polled {
     const { onMessage, onMessages, onRead } = this.#handlers;
     if (onRead !== undefined) return this.#read(onRead);
     if (onMessages !== undefined) return this.#deliver(onMessages, MAX_MESSAGES);
-    let polled: Polled = Polled.done;
-    for (let i = 0; i < MAX_MESSAGES && !this.#busy && polled === Polled.done; i++) {
-      if (this.#end.isClosed || this.#reader.available(1) === 0) break;
-      polled = this.#deliver(onMessage!, 0);
-    }
-    return polled;
+    return this.#deliver(onMessage!, 0);
   }
 
   /** Asks to be rung; true if there is still nothing. @throws {CorruptSegmentError} */

@@ -46,8 +46,6 @@ const NAMES = Object.keys(OPTIONS);
 /** What a `fill` returns: nothing that is used, and no promise, whose end nobody would wait for. */
 type Filled = void | undefined | null | boolean | number | bigint | string | { then?: never };
 
-const SENT = Promise.resolve();
-
 /**
  * The sending end of a pipe. What it sends waits in shared memory until a receiver
  * takes it, also when this process has ended meanwhile.
@@ -178,7 +176,7 @@ export class Sender<T = unknown, V = never> implements AsyncDisposable {
    */
   send(value: T, options?: WaitOptions): Promise<void> {
     try {
-      if (this.trySend(value)) return SENT;
+      if (this.trySend(value)) return this.#pause();
       return this.#wait([value], options ?? {});
     } catch (error) {
       return Promise.reject(error);
@@ -223,7 +221,7 @@ export class Sender<T = unknown, V = never> implements AsyncDisposable {
       this.#checkBatch(values.length);
       if (!this.#hasRoom(values.length)) return this.#wait(values, options ?? {});
       this.#sendFirst(values, values.length);
-      return SENT;
+      return this.#pause();
     } catch (error) {
       return Promise.reject(error);
     }
@@ -256,7 +254,7 @@ export class Sender<T = unknown, V = never> implements AsyncDisposable {
       checkFunction("fill", fill);
       if (this.#hasRoom(count)) {
         this.#writeFirst(count, fill);
-        return SENT;
+        return this.#pause();
       }
       return this.#line.wait(
         () => {
@@ -315,6 +313,11 @@ export class Sender<T = unknown, V = never> implements AsyncDisposable {
   /** The same as {@linkcode Sender.close}. */
   [Symbol.asyncDispose](): Promise<void> {
     return this.close();
+  }
+
+  /** What is in the pipe is sent: settled at once, or after a turn of the event loop. */
+  #pause(): Promise<void> {
+    return this.#end.realm.reactor.yielder.pause();
   }
 
   // ------------------------------------------------------------------ room

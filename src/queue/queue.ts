@@ -70,8 +70,6 @@ export type TypedQueueOptions<C extends Codec> =
 /** Takes a payload that was claimed to what the caller gets. */
 type Decode<T> = (payload: Uint8Array<ArrayBuffer>) => T;
 
-const DONE: Promise<void> = Promise.resolve();
-
 /**
  * One user of a queue: it may enqueue, dequeue, or both.
  *
@@ -223,7 +221,7 @@ export class Queue<T = unknown> implements AsyncDisposable {
     try {
       const { core, limits } = this.#begin(options);
       const payload = this.#encode(value);
-      if (core.room.length === 0 && core.put(payload)) return DONE;
+      if (core.room.length === 0 && core.put(payload)) return this.#pause();
       // The caller may use its bytes for something else.
       const kept = payload.slice();
       const holds = this.#codec.memory.watch();
@@ -282,7 +280,7 @@ export class Queue<T = unknown> implements AsyncDisposable {
       const { encoded, holds } = this.#encodeAll(values);
       let payloads = encoded;
       let next = core.room.length === 0 ? core.putMany(payloads, 0) : 0;
-      if (next === payloads.length) return DONE;
+      if (next === payloads.length) return this.#pause();
       const { length } = payloads;
       payloads = payloads.slice(next).map((payload) => payload.slice());
       const from = next;
@@ -495,6 +493,11 @@ export class Queue<T = unknown> implements AsyncDisposable {
     }
   }
 
+  /** What is in the queue is sent: settled at once, or after a turn of the event loop. */
+  #pause(): Promise<void> {
+    return this.#realm.reactor.yielder.pause();
+  }
+
   get #what(): string {
     return `queue "${this.name}"`;
   }
@@ -567,9 +570,6 @@ export class Queue<T = unknown> implements AsyncDisposable {
   #receive<R>(attempt: () => R | undefined, options?: WaitOptions): Promise<R> {
     try {
       const { core, limits } = this.#begin(options);
-      // Who waits already comes first.
-      const value = core.messages.length === 0 ? attempt() : undefined;
-      if (value !== undefined) return Promise.resolve(value);
       return core.messages.wait(attempt, `waiting for a message in ${this.#what}`, limits);
     } catch (error) {
       return Promise.reject(error);

@@ -21,6 +21,7 @@ import type { Segment } from "../memory/segment.ts";
 import { statusError } from "../memory/status.ts";
 import { Bell, collect, NodeWords, ring } from "./doorbell.ts";
 import { SpinPolicy } from "./spin_policy.ts";
+import { Yielder } from "./yielder.ts";
 
 /** What a poll found. */
 export const Polled = {
@@ -75,6 +76,8 @@ const IDLE: Source = { poll: () => Polled.nothing, arm: () => true };
 
 /** See the module. */
 export class Reactor {
+  /** Asked by calls that settle without waiting, see {@linkcode Yielder}. */
+  readonly yielder: Yielder;
   readonly #binding: Binding;
   readonly #node: Segment;
   readonly #words: Int32Array;
@@ -112,6 +115,7 @@ export class Reactor {
     this.#node = node;
     this.#words = node.words;
     this.#onDeaths = onDeaths;
+    this.yielder = new Yielder((task) => binding.nextTurn(task));
     this.#notifier = binding.createNotifier(() => this.#onWake());
     this.#watcher = this.#startWatcher(directory);
     this.#schedule();
@@ -279,6 +283,7 @@ export class Reactor {
     this.#scheduled = false;
     if (this.#closed) return;
     this.#now = 0;
+    this.yielder.turned();
     this.#checkDeaths();
     // A death can close what was open last, and this with it.
     if (this.#closed) return;

@@ -57,13 +57,14 @@ export class WaitQueue {
   }
 
   /**
-   * Tries at once if nobody waits, then whenever the source is polled. Keeps the
-   * process alive. Rejects with a {@linkcode TimeoutError} that says `what`, or with
-   * the signal's reason.
+   * Tries at once if nothing else waits and the event loop has had its turns (see
+   * {@linkcode Yielder}), then whenever the source is polled. Keeps the process alive.
+   * Rejects with a {@linkcode TimeoutError} that says `what`, or with the signal's reason.
    */
   wait<T>(attempt: Attempt<T>, what: string, { timeout, signal }: WaitLimits): Promise<T> {
     if (signal?.aborted) return Promise.reject(signal.reason);
-    if (this.#line.length === 0) {
+    // A turn is asked for last: it counts this call.
+    if (this.#line.length === 0 && (timeout === 0 || !this.#reactor.yielder.isDue())) {
       try {
         const value = attempt();
         if (value !== undefined) return Promise.resolve(value);
@@ -113,10 +114,11 @@ export class WaitQueue {
       },
     };
     const onAbort = (): void => this.#cancel(waiting, signal!.reason);
-    const timer = reactor.startLongTimer(
-      () => this.#cancel(waiting, new TimeoutError(what, timeout)),
-      timeout,
-    );
+    const timer = reactor.startLongTimer(() => {
+      // A wait that let the event loop have its turn first hasn't tried yet.
+      this.poll();
+      this.#cancel(waiting, new TimeoutError(what, timeout));
+    }, timeout);
     signal?.addEventListener("abort", onAbort);
     reactor.ref();
     this.#line.push(waiting);

@@ -25,6 +25,7 @@ import {
 } from "../../mod.ts";
 import type { Handlers } from "../../mod.ts";
 import { assertEmpty, errorOf } from "../support/api.ts";
+import { besideTimer } from "../support/beside_timer.ts";
 import { Scratch } from "../support/scratch.ts";
 import { until, within } from "../support/watchdog.ts";
 
@@ -613,3 +614,66 @@ test("options are checked", async () => {
   await Sender.remove("pipe", { directory: scratch.path });
   assertEmpty(scratch);
 });
+
+test("a timer runs beside each loop that always finds room, or a message", () =>
+  withPipe({ capacity: 64 }, async (sender, receiver) => {
+    const fill = (): void => {
+      if (receiver.queued === 0) sender.trySendMany(range(0, 64).map(reading));
+    };
+    const steps: Record<string, () => Promise<unknown>> = {
+      send: async () => {
+        await sender.send(reading(1));
+        receiver.tryReceive();
+      },
+      sendMany: async () => {
+        await sender.sendMany([reading(1), reading(2)]);
+        receiver.tryReceiveMany();
+      },
+      write: async () => {
+        await sender.write(2, (view, i) => view.id = i);
+        receiver.tryReceiveMany();
+      },
+      receive: async () => {
+        fill();
+        await receiver.receive();
+      },
+      receiveMany: async () => {
+        fill();
+        await receiver.receiveMany({ max: 2 });
+      },
+      read: async () => {
+        fill();
+        await receiver.read(() => {}, { max: 2 });
+      },
+    };
+    for (const step of Object.values(steps)) await besideTimer(step);
+    const messages = receiver[Symbol.asyncIterator]();
+    await besideTimer(() => {
+      fill();
+      return messages.next();
+    });
+    receiver.tryReceiveMany();
+  }));
+
+for (const form of ["onMessage", "onMessages", "onRead"] as const) {
+  test(`a timer runs beside ${form}, which always finds messages`, async () => {
+    using scratch = new Scratch();
+    const options = { codec: Reading, directory: scratch.path, capacity: 64 };
+    await using sender = await Sender.open("pipe", options);
+    let calls = 0;
+    let fired = 0;
+    const timer = setInterval(() => fired++, 10);
+    const handler = (): void => {
+      calls++;
+      if (fired >= 5) return;
+      assert.ok(calls < 60_000, "watchdog: the timer doesn't run");
+      const end = performance.now() + 0.2;
+      while (performance.now() < end);
+      sender.trySendMany([reading(1), reading(2)]);
+    };
+    await using _receiver = await Receiver.open("pipe", { ...options, [form]: handler });
+    await sender.send(reading(0));
+    await until(() => fired >= 5, "the timer fires");
+    clearInterval(timer);
+  });
+}

@@ -5,6 +5,7 @@ import { test } from "node:test";
 import { bytes, type Codec, json, SharedMemory } from "../../mod.ts";
 import * as errors from "../../src/errors.ts";
 import { Queue, type QueueOptions } from "../../src/queue/queue.ts";
+import { besideTimer } from "../support/beside_timer.ts";
 import { Scratch } from "../support/scratch.ts";
 import { until, within } from "../support/watchdog.ts";
 
@@ -341,4 +342,33 @@ queueTest("memory in a message is held until it is done, or wasn't sent", async 
   await queue.close();
   await closed;
   assert.equal(holds(), 0);
+});
+
+queueTest("a timer runs beside each loop that always finds room, or a message", async (open) => {
+  const queue = await open<number>();
+  const fill = (): void => {
+    if (queue.size < 10) queue.tryEnqueueMany([1, 2, 3, 4]);
+  };
+  const consuming = (take: () => Promise<unknown>) => async (): Promise<void> => {
+    fill();
+    await take();
+  };
+  const steps: (() => Promise<unknown>)[] = [
+    async () => {
+      await queue.enqueue(1);
+      queue.tryDequeue();
+    },
+    async () => {
+      await queue.enqueueMany([1, 2]);
+      queue.tryDequeueMany(2);
+    },
+    consuming(() => queue.dequeue()),
+    consuming(() => queue.dequeueMany(2)),
+    consuming(async () => (await queue.take()).ack()),
+  ];
+  for (const step of steps) await besideTimer(step);
+  const values = queue[Symbol.asyncIterator]();
+  await besideTimer(consuming(() => values.next()));
+  const deliveries = queue.deliveries();
+  await besideTimer(consuming(async () => (await deliveries.next()).value!.ack()));
 });
