@@ -14,6 +14,8 @@ import type { TypedCodec } from "./typed_codec.ts";
  */
 export const bytes: TypedCodec<Uint8Array> = {
   name: "bytes",
+  output: "value",
+  carriesReferences: false,
   encode(value) {
     if (value instanceof Uint8Array) return value;
     throw new CodecError(`the bytes codec carries Uint8Array only, got ${typeof value}`);

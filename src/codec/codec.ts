@@ -5,6 +5,7 @@
  */
 
 import { ArgumentError } from "../errors.ts";
+import { show } from "../options.ts";
 
 /**
  * A type of objects that cross by reference: what is in the message only stands for
@@ -39,7 +40,7 @@ export function isStream(value: object): boolean {
 
 /**
  * Turns values into bytes and back. {@linkcode messagePack}, {@linkcode json} and
- * {@linkcode bytes} are there; one of your own needs these three members.
+ * {@linkcode bytes} are there; one of your own needs a name, `encode` and `decode`.
  *
  * @example
  * ```ts
@@ -57,15 +58,32 @@ export interface Codec {
   readonly name: string;
   /** Throws {@linkcode CodecError} for a value that it can't carry. */
   encode(value: unknown, functions?: FunctionTable): Uint8Array;
-  /** Throws {@linkcode CodecError} for bytes that it can't read. */
+  /**
+   * Throws {@linkcode CodecError} for bytes that it can't read. Messages share memory: what
+   * it hands out of `bytes` is a copy, or its `buffer` shows other messages of the same peer.
+   */
   decode(bytes: Uint8Array, functions?: FunctionTable): unknown;
+  /**
+   * What memory `encode` returns: `"fresh"` if nothing writes to it again, `"value"` if it is
+   * the value's own. It saves copies of messages that wait. Default: it may be used again by
+   * the next `encode`.
+   */
+  readonly output?: "fresh" | "value";
+  /**
+   * False: it doesn't look at `functions`, so that functions, streams and shared memory can't
+   * be in its values. Default: it may.
+   */
+  readonly carriesReferences?: boolean;
 }
 
 /** Checks a codec given by a user. */
 export function checkCodec(codec: Codec): Codec {
-  const { name, encode, decode } = (codec ?? {}) as Partial<Codec>;
+  const { name, encode, decode, output } = (codec ?? {}) as Partial<Codec>;
   if (typeof name === "string" && typeof encode === "function" && typeof decode === "function") {
-    return codec;
+    if (output === undefined || output === "fresh" || output === "value") return codec;
+    throw new ArgumentError(
+      `\`output\` of a codec is "fresh", "value" or left out, got ${show(output)}`,
+    );
   }
   throw new ArgumentError(
     "`codec` is an object with a name, encode and decode: use messagePack or json of this package, " +

@@ -40,6 +40,7 @@ function replace(key: string, value: unknown): unknown {
  */
 export const json: Codec = {
   name: "json",
+  output: "fresh",
   encode(value) {
     try {
       return encoder.encode(value === undefined ? "" : JSON.stringify(value, replace));

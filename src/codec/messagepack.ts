@@ -111,6 +111,7 @@ const packr = new Packr({ structuredClone: true, moreTypes: true, useBigIntExten
  */
 export const messagePack: Codec = {
   name: "messagepack",
+  output: "fresh",
   encode(value, functions) {
     const outer = table;
     table = functions;

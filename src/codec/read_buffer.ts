@@ -4,6 +4,7 @@
  * @module
  */
 import { ArgumentError, CodecError } from "../errors.ts";
+import { copyBytes } from "./copy.ts";
 import { f16 } from "./number_fields.ts";
 
 const decoder = new TextDecoder("utf-8", { fatal: true });
@@ -120,7 +121,7 @@ export class ReadBuffer {
   /** So many bytes, as a copy. */
   bytes(length: number): Uint8Array<ArrayBuffer> {
     const at = this.#take(length);
-    return this.#bytes.slice(at, at + length) as Uint8Array<ArrayBuffer>;
+    return copyBytes(this.#bytes.subarray(at, at + length));
   }
 
   /** A text that {@linkcode WriteBuffer.string} wrote. @throws {CodecError} It isn't UTF-8. */

@@ -75,6 +75,8 @@ export function serializer<T>(options: SerializerOptions<T>): TypedCodec<T> {
 
 class Serializer<T> implements TypedCodec<T> {
   readonly name: string;
+  readonly output = "fresh";
+  readonly carriesReferences = false;
   readonly #options: SerializerOptions<T>;
 
   constructor(options: SerializerOptions<T>) {
@@ -96,6 +98,8 @@ class Serializer<T> implements TypedCodec<T> {
 class FixedSerializer<T> implements FixedCodec<T> {
   readonly name: string;
   readonly size: number;
+  readonly output = "fresh";
+  readonly carriesReferences = false;
   readonly #options: SerializerOptions<T>;
   // Kept from value to value, so that coding in place allocates nothing of its own.
   readonly #writer = new WriteBuffer(0);

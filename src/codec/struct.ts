@@ -128,6 +128,10 @@ export class StructCodec<T, V> implements FixedCodec<T>, CompositeField<T, V> {
   readonly alignment: number;
   /** Where each field is, in bytes. */
   readonly offsets: Readonly<Record<string, number>>;
+  /** See {@linkcode Codec}. */
+  readonly output = "fresh";
+  /** See {@linkcode Codec}. */
+  readonly carriesReferences = false;
   /** It has fields inside. */
   readonly composite = true;
   readonly #names: string[] = [];

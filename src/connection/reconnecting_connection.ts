@@ -7,6 +7,7 @@
  *
  * @module
  */
+import { copyBytes } from "../codec/copy.ts";
 import {
   BackpressureError,
   ClosedError,
@@ -290,7 +291,7 @@ export class ReconnectingConnection {
       this.#past.overflows++;
       throw new BackpressureError(this.#backlogBytes, size, this.#sendQueueBytes);
     }
-    this.#backlog.push({ method, payload: payload?.slice() as Bytes | undefined });
+    this.#backlog.push({ method, payload: payload && copyBytes(payload) });
     this.#backlogBytes += size;
     return false;
   }

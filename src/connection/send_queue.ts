@@ -4,6 +4,7 @@
  *
  * @module
  */
+import { copyBytes } from "../codec/copy.ts";
 import { BackpressureError } from "../errors.ts";
 import type { RingProducer } from "../ring/producer.ts";
 import { maxPayload, RecordFlag, RecordKind } from "../ring/record.ts";
@@ -90,7 +91,7 @@ export class SendQueue {
     const pending: Pending = { kind, flags, method, correlation, extra, payload, sent: 0 };
     if (this.isEmpty && this.#writePieces(pending)) return true;
     // What is sent later must be what the caller gave now, whatever it does with its memory.
-    pending.payload = payload?.slice();
+    if (payload !== undefined) pending.payload = copyBytes(payload);
     this.#queue.push(pending);
     this.queuedBytes += length - pending.sent;
     this.waits++;

@@ -8,6 +8,7 @@
  *
  * @module
  */
+import { copyBytes } from "../codec/copy.ts";
 import { RecordFlag, RecordKind } from "../ring/record.ts";
 import { CorruptSegmentError, StreamAbortedError } from "../errors.ts";
 import { ByteQueue } from "./byte_queue.ts";
@@ -191,7 +192,7 @@ export class StreamReceiver implements StreamEnd, HasBytes {
   onBytes(bytes: Uint8Array): boolean {
     this.#charge(bytes.length + (this.#exact ? ITEM_COST : 0));
     if (this.#state !== "open") return true;
-    if (this.#exact) return this.#push(bytes.slice(), bytes.length + ITEM_COST);
+    if (this.#exact) return this.#push(copyBytes(bytes), bytes.length + ITEM_COST);
     const rest = this.#fillTarget(bytes);
     if (rest.length > 0) this.#bytes.push(rest);
     if (this.#waiting === undefined) return true;

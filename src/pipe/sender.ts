@@ -4,6 +4,7 @@
  * @module
  */
 import type { Codec } from "../codec/codec.ts";
+import { keepEncoded } from "../codec/copy.ts";
 import { messagePack } from "../codec/messagepack.ts";
 import { StructCodec, ViewCursor } from "../codec/struct.ts";
 import type { TypedCodec } from "../codec/typed_codec.ts";
@@ -365,8 +366,7 @@ export class Sender<T = unknown, V = never> implements AsyncDisposable {
       checkValue(value);
       const bytes = codec.encode(value);
       this.#checkSize(bytes);
-      // A codec may use its memory again.
-      return codec === messagePack ? bytes : bytes.slice();
+      return keepEncoded(codec, bytes);
     });
     return this.#line.wait(
       () => {

@@ -10,6 +10,7 @@
  */
 import { checkCodec } from "../codec/codec.ts";
 import type { Codec } from "../codec/codec.ts";
+import { keepBetween, keepEncoded } from "../codec/copy.ts";
 import { messagePack } from "../codec/messagepack.ts";
 import { checkOptions, checkTimeout, show } from "../options.ts";
 import type { WaitOptions } from "../options.ts";
@@ -222,8 +223,7 @@ export class Queue<T = unknown> implements AsyncDisposable {
       const { core, limits } = this.#begin(options);
       const payload = this.#encode(value);
       if (core.room.length === 0 && core.put(payload)) return this.#pause();
-      // The caller may use its bytes for something else.
-      const kept = payload.slice();
+      const kept = keepEncoded(this.#codec, payload);
       const holds = this.#codec.memory.watch();
       const waiting = core.room.wait(() => core.put(kept) || undefined, this.#full, limits);
       return this.#ended(waiting, () => holds?.release());
@@ -258,7 +258,10 @@ export class Queue<T = unknown> implements AsyncDisposable {
     const payload = this.#encode(value);
     const holds = this.#codec.memory.watch();
     try {
-      this.#block(core.room, () => core.put(payload) || undefined, this.#full, limits.timeout);
+      if (core.room.length === 0 && core.put(payload)) return;
+      // Handlers in this thread may run while it waits, and use the codec.
+      const kept = keepEncoded(this.#codec, payload);
+      this.#block(core.room, () => core.put(kept) || undefined, this.#full, limits.timeout);
     } catch (error) {
       holds?.release();
       throw error;
@@ -282,7 +285,7 @@ export class Queue<T = unknown> implements AsyncDisposable {
       let next = core.room.length === 0 ? core.putMany(payloads, 0) : 0;
       if (next === payloads.length) return this.#pause();
       const { length } = payloads;
-      payloads = payloads.slice(next).map((payload) => payload.slice());
+      payloads = payloads.slice(next).map((payload) => keepEncoded(this.#codec, payload));
       const from = next;
       next = 0;
       const attempt = (): true | undefined => {
@@ -545,12 +548,13 @@ export class Queue<T = unknown> implements AsyncDisposable {
     }
     const holds = new Map<number, Holds>();
     const encoded: Uint8Array[] = [];
+    const isLazy = !Array.isArray(values);
     try {
       for (const value of values) {
         const payload = this.#encode(value);
         const held = this.#codec.memory.watch();
         if (held !== undefined) holds.set(encoded.length, held);
-        encoded.push(payload);
+        encoded.push(keepBetween(this.#codec, payload, isLazy));
       }
     } catch (error) {
       releaseFrom(holds, 0);

@@ -217,6 +217,7 @@ export function passMemory(codec: Codec, realm: Realm, options: PassingOptions):
   };
   return {
     name: codec.name,
+    ...(codec.output === undefined ? {} : { output: codec.output }),
     memory,
     encode(value) {
       memory.begin();

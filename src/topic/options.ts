@@ -3,7 +3,6 @@
  *
  * @module
  */
-import { bytes } from "../codec/bytes.ts";
 import type { Codec } from "../codec/codec.ts";
 import { messagePack } from "../codec/messagepack.ts";
 import { passMemory } from "../share/passing.ts";
@@ -40,7 +39,7 @@ export const TOPIC_OPTIONS: Record<keyof TopicOptions, true> = {
  * can do that; whoever publishes it keeps it open until it was received.
  */
 export function topicCodec(codec: Codec = messagePack, realm: Realm): Codec {
-  return codec === bytes ? codec : passMemory(codec, realm, { hold: "open" });
+  return codec.carriesReferences === false ? codec : passMemory(codec, realm, { hold: "open" });
 }
 
 /** What a codec turns bytes into. */

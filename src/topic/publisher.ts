@@ -3,11 +3,9 @@
  *
  * @module
  */
-import { bytes } from "../codec/bytes.ts";
 import { checkCodec } from "../codec/codec.ts";
 import type { Codec } from "../codec/codec.ts";
-import { json } from "../codec/json.ts";
-import { messagePack } from "../codec/messagepack.ts";
+import { copyBytes, keepBetween, keepEncoded } from "../codec/copy.ts";
 import { checkCapacity } from "../memory/capacity.ts";
 import { codecId } from "../codec/codec_id.ts";
 import { checkOptions, checkTimeout, errorSink, peerErrorSink, show } from "../options.ts";
@@ -94,8 +92,6 @@ export interface PublisherStatistics {
   readonly waiting: number;
 }
 
-/** These give memory of its own for each value. */
-const OURS: ReadonlySet<Codec> = new Set<Codec>([bytes, json, messagePack]);
 const DEFAULT_CAPACITY = 1 << 20;
 const DEFAULT_SUBSCRIBERS = 64;
 /** How long closing waits for messages that wait, and for subscribers that were told of us, in ms. */
@@ -306,7 +302,6 @@ export class Publisher<T = unknown> implements AsyncDisposable {
   /**
    * Publishes a value. Resolves when it is in the ring, which is at once unless a
    * subscriber with `onLag: "block"` holds it back. Messages that wait keep their order.
-   * Bytes that are published as they are must not change until then.
    *
    * @throws {MessageTooLargeError} It is over a quarter of the capacity.
    * @throws {CodecError} The codec can't carry it.
@@ -317,8 +312,9 @@ export class Publisher<T = unknown> implements AsyncDisposable {
     try {
       const payload = this.#encode(value);
       if (this.#line.length > 0 || options?.signal?.aborted || !this.#write(payload)) {
+        const kept = keepEncoded(this.#codec, payload);
         return this.#wait<unknown>(
-          () => this.#write(payload) || undefined,
+          () => this.#write(kept) || undefined,
           options,
         ) as Promise<void>;
       }
@@ -356,10 +352,12 @@ export class Publisher<T = unknown> implements AsyncDisposable {
         "publishSync can't wait for a loan of its own publisher: end it first",
       );
     }
-    const attempt = (): true | undefined => this.#write(payload) || undefined;
+    // Handlers in this thread may run while it waits, and use the codec.
+    const kept = keepEncoded(this.#codec, payload);
+    const attempt = (): true | undefined => this.#write(kept) || undefined;
     if (this.#table.isHeldByOurselves) {
       let done = false;
-      this.#realm.reactor.runUntilIdle(() => done ||= this.#closed || this.#write(payload));
+      this.#realm.reactor.runUntilIdle(() => done ||= this.#closed || this.#write(kept));
       this.#checkOpen();
       if (!done && this.#table.isHeldByOurselves) {
         throw new DeadlockError(
@@ -388,14 +386,24 @@ export class Publisher<T = unknown> implements AsyncDisposable {
     checkIterable(values);
     let count = 0;
     try {
-      const payloads = Array.isArray(values) ? this.#encodeAll(values) : this.#encodeEach(values);
-      for (const payload of payloads) {
+      const all = Array.isArray(values) ? this.#encodeAll(values) : undefined;
+      let isKept = false;
+      // The caller gets its turn: what isn't in the ring yet may be written to from now on.
+      const keepRest = (from: number): void => {
+        if (all === undefined || isKept) return;
+        isKept = true;
+        for (let i = from; i < all.length; i++) all[i] = keepEncoded(this.#codec, all[i]!);
+      };
+      for (const payload of all ?? this.#encodeEach(values)) {
         if (this.#line.length > 0 || options?.signal?.aborted || !this.#put(payload)) {
           this.#serve();
-          await this.#wait(() => this.#write(payload) || undefined, options);
+          const kept = keepEncoded(this.#codec, payload);
+          keepRest(count + 1);
+          await this.#wait(() => this.#write(kept) || undefined, options);
         }
         if (++count % YIELD_EVERY === 0) {
           this.#serve();
+          keepRest(count);
           await this.#nextTurn();
         }
       }
@@ -414,13 +422,14 @@ export class Publisher<T = unknown> implements AsyncDisposable {
     try {
       this.#checkOpen();
       const length = this.#checkSize(checkParts(parts));
-      const write = (): true | undefined => {
-        if (!this.#isReady() || !this.#producer.writeParts(parts, length)) return undefined;
+      const write = (given: readonly Uint8Array[]): true | undefined => {
+        if (!this.#isReady() || !this.#producer.writeParts(given, length)) return undefined;
         this.#onWritten(length);
         return true;
       };
-      if (this.#line.length > 0 || options?.signal?.aborted || !write()) {
-        return this.#wait<unknown>(write, options) as Promise<void>;
+      if (this.#line.length > 0 || options?.signal?.aborted || !write(parts)) {
+        const kept = parts.map(copyBytes);
+        return this.#wait<unknown>(() => write(kept), options) as Promise<void>;
       }
       return this.#yieldSometimes();
     } catch (error) {
@@ -518,13 +527,8 @@ export class Publisher<T = unknown> implements AsyncDisposable {
   }
 
   #encodeAll(values: readonly T[]): Uint8Array[] {
-    // A codec that isn't ours may use its memory again.
-    const isFresh = OURS.has(this.#options.codec ?? messagePack);
     // Holes of the array are seen too.
-    return Array.from(values, (value) => {
-      const payload = this.#encode(value);
-      return isFresh ? payload : payload.slice();
-    });
+    return Array.from(values, (value) => keepBetween(this.#codec, this.#encode(value), false));
   }
 
   *#encodeEach(values: Iterable<T>): Generator<Uint8Array> {
