@@ -7,24 +7,17 @@
  * @module
  */
 
-/** The record that a message in pieces began with. */
-export interface Beginning {
-  readonly kind: number;
-  readonly flags: number;
-  readonly method: number;
-  readonly correlation: number;
-  readonly extra: number;
-}
+import type { RecordFields } from "../ring/record.ts";
 
 /** See the module. */
 export class Assembly {
   /** The first record of the message. */
-  readonly beginning: Beginning;
+  readonly beginning: RecordFields;
   /** Bytes so far. */
   size = 0;
   #pieces: Uint8Array[] | undefined = [];
 
-  constructor(beginning: Beginning) {
+  constructor(beginning: RecordFields) {
     this.beginning = beginning;
   }
 

@@ -23,7 +23,7 @@ import type { Segment } from "../memory/segment.ts";
 import type { Timer } from "../platform/binding.ts";
 import type { RingConsumer } from "../ring/consumer.ts";
 import type { RingProducer } from "../ring/producer.ts";
-import { isUsers, RECORD_HEADER, RecordFlag, RecordKind } from "../ring/record.ts";
+import { isUsers, RECORD_HEADER, RecordFlag, RecordHeader, RecordKind } from "../ring/record.ts";
 import { Polled } from "../wake/reactor.ts";
 import type { Reactor, Source } from "../wake/reactor.ts";
 import type { Peer, Realm } from "../wake/realm.ts";
@@ -76,6 +76,8 @@ export class Connection implements Source, Responder {
   readonly #sendQueue: SendQueue;
   readonly #calls = new CallTable();
   readonly #dispatcher: RecordDispatcher;
+  /** Of the record that is written now. */
+  readonly #header = new RecordHeader();
   readonly #onDeath = (): void => this.#endDied();
   readonly #onSettled = (): void => this.#reactor.unexpect();
   #timer: Timer | undefined;
@@ -144,8 +146,8 @@ export class Connection implements Source, Responder {
     return new Streams(
       {
         pieceBytes: this.#producer.capacity / STREAM_PIECES - RECORD_HEADER,
-        post: (kind, flags, id, extra, payload) =>
-          this.#postStream(kind, flags, id, extra, payload),
+        header: this.#header,
+        post: (header, payload) => this.#postStream(header, payload),
         writePiece: (id, bytes, from, to) => this.#writePiece(id, bytes, from, to),
         expect: () => {
           this.#reactor.expect();
@@ -207,19 +209,26 @@ export class Connection implements Source, Responder {
   /** Sends a message; false if it waits for room. */
   send(method: number, payload: Uint8Array | undefined): boolean {
     this.#checkSend(payload);
-    return this.#post(RecordKind.message, 0, method, 0, 0, payload, false);
+    const header = this.#header.begin(RecordKind.message);
+    header.method = method;
+    return this.#post(header, payload, false);
   }
 
   /** Gives a method id its name; precedes its first use. */
   define(method: number, name: Uint8Array): void {
     this.#checkOpen();
-    this.#post(RecordKind.define, 0, method, 0, 0, name, true);
+    const header = this.#header.begin(RecordKind.define);
+    header.method = method;
+    this.#post(header, name, true);
   }
 
   /** Gives a function of the peer back that was received `count` times. */
   release(id: number, count: number): void {
     if (this.#state !== "open") return;
-    this.#tell(RecordKind.release, 0, count, id, undefined);
+    const header = this.#header.begin(RecordKind.release);
+    header.correlation = count;
+    header.extra = id;
+    this.#tell(header, undefined);
   }
 
   /** Sends a request and returns its answer. */
@@ -272,15 +281,21 @@ export class Connection implements Source, Responder {
     flags: number,
     timeout: number,
   ): void {
-    const millis = timeout === Infinity ? 0 : Math.min(Math.ceil(timeout), 0xffff_ffff) || 1;
-    this.#post(RecordKind.request, flags, method, id, millis, payload, false);
+    const header = this.#header.begin(RecordKind.request);
+    header.flags = flags;
+    header.method = method;
+    header.correlation = id;
+    header.extra = timeout === Infinity ? 0 : Math.min(Math.ceil(timeout), 0xffff_ffff) || 1;
+    this.#post(header, payload, false);
   }
 
   /** Ends waiting for a call, and tells the peer so. */
   #giveUp(id: number, reason: (waiter: Waiter) => unknown): void {
     const waiter = this.#calls.abandon(id);
     if (waiter === undefined) return;
-    this.#tell(RecordKind.cancel, 0, id, 0, undefined);
+    const header = this.#header.begin(RecordKind.cancel);
+    header.correlation = id;
+    this.#tell(header, undefined);
     waiter.reject(reason(waiter));
   }
 
@@ -329,41 +344,33 @@ export class Connection implements Source, Responder {
     const { maxMessageBytes } = this.#limits;
     if (size > maxMessageBytes && isUsers(RecordKind.response, flags)) {
       const error = new MessageTooLargeError(size, maxMessageBytes, "the side that answers");
-      const description = this.#handler.encodeError(error);
-      this.#tell(RecordKind.response, RecordFlag.error, correlation, 0, description);
+      this.#respond(correlation, this.#handler.encodeError(error), RecordFlag.error);
     } else {
-      this.#tell(RecordKind.response, flags, correlation, 0, payload);
+      this.#respond(correlation, payload, flags);
     }
   }
 
+  #respond(correlation: number, payload: Uint8Array | undefined, flags: number): void {
+    const header = this.#header.begin(RecordKind.response);
+    header.flags = flags;
+    header.correlation = correlation;
+    this.#tell(header, payload);
+  }
+
   /** Posts what no caller waits for: if it ends the connection, that is told in another way. */
-  #tell(
-    kind: number,
-    flags: number,
-    correlation: number,
-    extra: number,
-    payload: Uint8Array | undefined,
-  ): void {
+  #tell(header: RecordHeader, payload: Uint8Array | undefined): void {
     try {
-      this.#post(kind, flags, 0, correlation, extra, payload, true);
+      this.#post(header, payload, true);
     } catch (error) {
       if (this.#state === "open") throw error;
     }
   }
 
-  #post(
-    kind: number,
-    flags: number,
-    method: number,
-    correlation: number,
-    extra: number,
-    payload: Uint8Array | undefined,
-    mayOverflow: boolean,
-  ): boolean {
-    const given = payload === undefined ? flags | RecordFlag.nothing : flags;
+  #post(header: RecordHeader, payload: Uint8Array | undefined, mayOverflow: boolean): boolean {
+    if (payload === undefined) header.flags |= RecordFlag.nothing;
     let sent = false;
     try {
-      sent = this.#sendQueue.post(kind, given, method, correlation, extra, payload, mayOverflow);
+      sent = this.#sendQueue.post(header, payload, mayOverflow);
     } catch (error) {
       if (!(error instanceof CorruptSegmentError)) {
         this.statistics.overflows++;
@@ -372,7 +379,7 @@ export class Connection implements Source, Responder {
       this.#end("corrupt", error);
       throw this.#goneError();
     }
-    if (kind <= RecordKind.message) {
+    if (header.kind <= RecordKind.message) {
       this.statistics.messagesSent++;
       if (payload !== undefined) this.statistics.bytesSent += payload.length;
     }
@@ -382,20 +389,14 @@ export class Connection implements Source, Responder {
   }
 
   /** A record of a stream: its errors are the connection's end, which the stream is told. */
-  #postStream(
-    kind: number,
-    flags: number,
-    id: number,
-    extra: number,
-    payload: Uint8Array | undefined,
-  ): boolean {
+  #postStream(header: RecordHeader, payload: Uint8Array | undefined): boolean {
     if (this.#state !== "open") return true;
-    if (kind === RecordKind.data) {
+    if (header.kind === RecordKind.data) {
       checkPayload(payload, this.#limits.maxMessageBytes);
       this.statistics.bytesSent += payload!.length;
     }
     try {
-      return this.#post(kind, flags, 0, id, extra, payload, true);
+      return this.#post(header, payload, true);
     } catch (error) {
       if (this.#state === "open") throw error;
       return true;
@@ -405,7 +406,9 @@ export class Connection implements Source, Responder {
   /** Messages go first: they may wait for each other, streams can wait. */
   #writePiece(id: number, bytes: Uint8Array, from: number, to: number): boolean {
     if (!this.#sendQueue.isEmpty) return false;
-    if (!this.#producer.write(RecordKind.data, 0, 0, id, 0, bytes, from, to)) return false;
+    const header = this.#header.begin(RecordKind.data);
+    header.correlation = id;
+    if (!this.#producer.write(header, bytes, from, to)) return false;
     this.statistics.bytesSent += to - from;
     if (this.#producer.takeConsumerWaiting()) this.#ringPeer();
     return true;
@@ -491,7 +494,9 @@ export class Connection implements Source, Responder {
   }
 
   #peerClosed(): boolean {
-    return this.#segment.words[this.#peerState] !== SideState.open;
+    // ORDER: the peer wrote its last records before this word; a plain read could be done later
+    // than the look at the ring that follows, and its last record would be missed.
+    return Atomics.load(this.#segment.words, this.#peerState) !== SideState.open;
   }
 
   /** What the peer wrote before it closed was written before the state we saw. */

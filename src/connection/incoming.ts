@@ -4,6 +4,7 @@
  * @module
  */
 import { RecordFlag } from "../ring/record.ts";
+import type { RecordFields } from "../ring/record.ts";
 
 /** Where answers go. */
 export interface Responder {
@@ -27,20 +28,18 @@ export class IncomingCall {
   #aborted = false;
   #answered = false;
 
+  /** `record` is the request, `received` when it came, in ms of `performance.now()`. */
   constructor(
     responder: Responder,
-    correlation: number,
-    method: number,
-    flags: number,
-    timeout: number,
+    record: RecordFields,
     received: number,
   ) {
     this.#responder = responder;
     this.#received = received;
-    this.#correlation = correlation;
-    this.method = method;
-    this.flags = flags;
-    this.timeout = timeout;
+    this.#correlation = record.correlation;
+    this.method = record.method;
+    this.flags = record.flags;
+    this.timeout = record.extra;
   }
 
   /** Was it answered? */

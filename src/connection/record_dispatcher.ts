@@ -6,7 +6,8 @@
  */
 import { CorruptSegmentError, MessageTooLargeError } from "../errors.ts";
 import type { RingConsumer } from "../ring/consumer.ts";
-import { isUsers, RecordFlag, RecordKind } from "../ring/record.ts";
+import { isUsers, RecordFlag, RecordHeader, RecordKind } from "../ring/record.ts";
+import type { RecordFields } from "../ring/record.ts";
 import type { Reactor } from "../wake/reactor.ts";
 import { Assembly } from "./assembly.ts";
 import type { CallTable, Waiter } from "./calls.ts";
@@ -78,22 +79,21 @@ export class RecordDispatcher {
       return this.#refuse(kind, record.correlation, record.length);
     }
     const payload = (flags & RecordFlag.nothing) === 0 ? record.take() : undefined;
-    return this.#handle(kind, flags, record.method, record.correlation, record.extra, payload);
+    return this.#handle(record, payload);
   }
 
   #assemble(record: RingConsumer): boolean {
     if (record.kind !== RecordKind.piece) {
-      const { kind, flags, method, correlation, extra } = record;
-      this.#assembly = new Assembly({ kind, flags, method, correlation, extra });
+      this.#assembly = new Assembly(RecordHeader.copy(record));
     }
     const assembly = this.#assembly;
     if (assembly === undefined) throw new CorruptSegmentError("a piece of no message");
     assembly.add(record.take(), this.#maxMessageBytes);
     if ((record.flags & RecordFlag.more) !== 0) return true;
     this.#assembly = undefined;
-    const { kind, flags, method, correlation, extra } = assembly.beginning;
+    const { kind, correlation } = assembly.beginning;
     if (assembly.isTooLarge) return this.#refuse(kind, correlation, assembly.size);
-    return this.#handle(kind, flags, method, correlation, extra, assembly.join());
+    return this.#handle(assembly.beginning, assembly.join());
   }
 
   #refuse(kind: number, correlation: number, size: number): boolean {
@@ -115,41 +115,36 @@ export class RecordDispatcher {
     return false;
   }
 
-  #handle(
-    kind: number,
-    flags: number,
-    method: number,
-    correlation: number,
-    extra: number,
-    payload: Bytes | undefined,
-  ): boolean {
+  /** Handlers may read on in the ring: fields of `record` are read before one is called. */
+  #handle(record: RecordFields, payload: Bytes | undefined): boolean {
+    const { kind, flags, correlation } = record;
     if (kind <= RecordKind.message) {
       this.#statistics.messagesReceived++;
       if (payload !== undefined) this.#statistics.bytesReceived += payload.length;
     }
     switch (kind) {
       case RecordKind.request:
-        return this.#onRequest(method, flags, correlation, extra, payload);
+        return this.#onRequest(record, payload);
       case RecordKind.response:
         return this.#onResponse(flags, correlation, payload);
       case RecordKind.message:
-        this.#handler.onMessage(method, payload);
+        this.#handler.onMessage(record.method, payload);
         return false;
       case RecordKind.cancel:
         this.#incoming.get(correlation)?.abort();
         return false;
       case RecordKind.define:
-        this.#handler.onDefine?.(method, payload ?? new Uint8Array(0));
+        this.#handler.onDefine?.(record.method, payload ?? new Uint8Array(0));
         return true;
       case RecordKind.release:
-        this.#handler.onRelease?.(extra, correlation);
+        this.#handler.onRelease?.(record.extra, correlation);
         return true;
       case RecordKind.data:
         return this.#onStreamData(flags, correlation, payload);
       case RecordKind.end:
       case RecordKind.credit:
       case RecordKind.stop:
-        return this.#streams.onControl(kind, flags, correlation, extra, payload);
+        return this.#streams.onControl(record, payload);
       default:
         throw new CorruptSegmentError(`a record of the unknown kind ${kind}`);
     }
@@ -163,21 +158,9 @@ export class RecordDispatcher {
       : this.#streams.onValue(id, payload);
   }
 
-  #onRequest(
-    method: number,
-    flags: number,
-    correlation: number,
-    timeout: number,
-    payload: Bytes | undefined,
-  ): boolean {
-    const call = new IncomingCall(
-      this.#responder,
-      correlation,
-      method,
-      flags,
-      timeout,
-      this.#reactor.now(),
-    );
+  #onRequest(record: RecordFields, payload: Bytes | undefined): boolean {
+    const { correlation } = record;
+    const call = new IncomingCall(this.#responder, record, this.#reactor.now());
     if (this.#handler.onRequest(call, payload)) return true;
     if (!call.isAnswered) this.#incoming.set(correlation, call);
     return false;

@@ -7,14 +7,10 @@
 import { copyBytes } from "../codec/copy.ts";
 import { BackpressureError } from "../errors.ts";
 import type { RingProducer } from "../ring/producer.ts";
-import { maxPayload, RecordFlag, RecordKind } from "../ring/record.ts";
+import { maxPayload, RecordFlag, RecordHeader, RecordKind } from "../ring/record.ts";
 
 interface Pending {
-  readonly kind: number;
-  readonly flags: number;
-  readonly method: number;
-  readonly correlation: number;
-  readonly extra: number;
+  readonly header: RecordHeader;
   payload: Uint8Array | undefined;
   /** Bytes of the payload that are in the ring already. */
   sent: number;
@@ -57,29 +53,16 @@ export class SendQueue {
    * is copied if it waits. {@linkcode BackpressureError} if too much waits already
    * and `mayOverflow` isn't set; a single message of any size can wait alone.
    */
-  post(
-    kind: number,
-    flags: number,
-    method: number,
-    correlation: number,
-    extra: number,
-    payload: Uint8Array | undefined,
-    mayOverflow: boolean,
-  ): boolean {
+  post(header: RecordHeader, payload: Uint8Array | undefined, mayOverflow: boolean): boolean {
     const length = payload === undefined ? 0 : payload.length;
     if (this.#first === this.#queue.length && length <= this.#pieceBytes) {
-      const producer = this.#producer;
-      if (producer.write(kind, flags, method, correlation, extra, payload, 0, length)) return true;
+      if (this.#producer.write(header, payload, 0, length)) return true;
     }
-    return this.#postSlowly(kind, flags, method, correlation, extra, payload, mayOverflow);
+    return this.#postSlowly(header, payload, mayOverflow);
   }
 
   #postSlowly(
-    kind: number,
-    flags: number,
-    method: number,
-    correlation: number,
-    extra: number,
+    header: RecordHeader,
     payload: Uint8Array | undefined,
     mayOverflow: boolean,
   ): boolean {
@@ -88,7 +71,7 @@ export class SendQueue {
     if (overflows && !mayOverflow) {
       throw new BackpressureError(this.queuedBytes, length, this.#limit);
     }
-    const pending: Pending = { kind, flags, method, correlation, extra, payload, sent: 0 };
+    const pending: Pending = { header: RecordHeader.copy(header), payload, sent: 0 };
     if (this.isEmpty && this.#writePieces(pending)) return true;
     // What is sent later must be what the caller gave now, whatever it does with its memory.
     if (payload !== undefined) pending.payload = copyBytes(payload);
@@ -100,22 +83,18 @@ export class SendQueue {
 
   /** Writes as much of a message as there is room for; true when all is in the ring. */
   #writePieces(pending: Pending): boolean {
+    const { header } = pending;
     const payload = pending.payload ?? EMPTY;
     for (;;) {
       const to = Math.min(pending.sent + this.#pieceBytes, payload.length);
       const more = to < payload.length ? RecordFlag.more : 0;
-      const first = pending.sent === 0;
-      const written = this.#producer.write(
-        first ? pending.kind : RecordKind.piece,
-        first ? pending.flags | more : more,
-        pending.method,
-        pending.correlation,
-        pending.extra,
-        payload,
-        pending.sent,
-        to,
-      );
-      if (!written) return false;
+      const piece = RecordHeader.copy(header);
+      if (pending.sent > 0) {
+        piece.kind = RecordKind.piece;
+        piece.flags = 0;
+      }
+      piece.flags |= more;
+      if (!this.#producer.write(piece, payload, pending.sent, to)) return false;
       pending.sent = to;
       if (more === 0) return true;
     }

@@ -4,6 +4,8 @@
  * @module
  */
 
+import type { RecordHeader } from "../ring/record.ts";
+
 /** Bytes that a reader lets its writer be ahead, unless it says otherwise. */
 export const STREAM_WINDOW = 1 << 20;
 
@@ -23,14 +25,10 @@ export interface StreamEnd {
 export interface StreamHost {
   /** The longest piece of a stream of bytes. */
   readonly pieceBytes: number;
+  /** For the record that is posted next: begin it when its payload is there. */
+  readonly header: RecordHeader;
   /** Sends a record, or queues it: true if all of it is in the ring. */
-  post(
-    kind: number,
-    flags: number,
-    id: number,
-    extra: number,
-    payload: Uint8Array | undefined,
-  ): boolean;
+  post(header: RecordHeader, payload: Uint8Array | undefined): boolean;
   /** Puts `bytes[from, to)` into the ring; false if there is no room, or others come first. */
   writePiece(id: number, bytes: Uint8Array, from: number, to: number): boolean;
   /** Calls `end.step()` when there is room. */

@@ -138,7 +138,18 @@ export class StreamReceiver implements StreamEnd, HasBytes {
 
   #grant(credit: number): void {
     this.#balance += credit;
-    this.#host.post(RecordKind.credit, RecordFlag.nothing, this.id, credit, undefined);
+    const header = this.#host.header.begin(RecordKind.credit);
+    header.correlation = this.id;
+    header.extra = credit;
+    this.#host.post(header, undefined);
+  }
+
+  /** Tells the sender that no more is wanted, and why, or that all was worked off. */
+  #postStop(failure: { readonly error: unknown } | undefined): void {
+    const payload = failure === undefined ? undefined : this.#host.encodeError(failure.error);
+    const header = this.#host.header.begin(RecordKind.stop);
+    header.correlation = this.id;
+    this.#host.post(header, payload);
   }
 
   #consume(cost: number): void {
@@ -158,12 +169,7 @@ export class StreamReceiver implements StreamEnd, HasBytes {
     }
     // Until the sender's end what comes is dropped.
     this.#settle("stopped");
-    const { id } = this;
-    if (reason === undefined) {
-      this.#host.post(RecordKind.stop, RecordFlag.nothing, id, 0, undefined);
-    } else {
-      this.#host.post(RecordKind.stop, 0, id, 0, this.#host.encodeError(reason));
-    }
+    this.#postStop(reason === undefined ? undefined : { error: reason });
   }
 
   /** Stops, and what waits here is told the reason. */
@@ -177,13 +183,7 @@ export class StreamReceiver implements StreamEnd, HasBytes {
   finished(failure?: { readonly error: unknown }): void {
     if (!this.#owes) return;
     this.#owes = false;
-    this.#host.post(
-      RecordKind.stop,
-      failure === undefined ? RecordFlag.nothing : 0,
-      this.id,
-      0,
-      failure === undefined ? undefined : this.#host.encodeError(failure.error),
-    );
+    this.#postStop(failure);
   }
 
   // ------------------------------------------------------------------ arriving

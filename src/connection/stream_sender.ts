@@ -107,7 +107,10 @@ export class StreamSender implements StreamEnd, WaitsForRoom {
   }
 
   #writeItem(flags: number, payload: Uint8Array): Promise<void> | undefined {
-    const sent = this.#host.post(RecordKind.data, flags, this.id, 0, payload);
+    const header = this.#host.header.begin(RecordKind.data);
+    header.flags = flags;
+    header.correlation = this.id;
+    const sent = this.#host.post(header, payload);
     this.#credit -= payload.length + ITEM_COST;
     if (sent) return undefined;
     this.#queued = true;
@@ -168,8 +171,11 @@ export class StreamSender implements StreamEnd, WaitsForRoom {
     this.#settle(this.#acknowledged ? "ended" : "closed");
   }
 
-  #postEnd(): void {
-    this.#host.post(RecordKind.end, RecordFlag.nothing, this.id, 0, undefined);
+  #postEnd(failure?: Uint8Array): void {
+    const header = this.#host.header.begin(RecordKind.end);
+    header.correlation = this.id;
+    if (failure !== undefined) header.flags = RecordFlag.error;
+    this.#host.post(header, failure);
   }
 
   /** The same, and waits until the reader has worked off all of it; rejects if that failed. */
@@ -188,8 +194,7 @@ export class StreamSender implements StreamEnd, WaitsForRoom {
   /** No more comes, because of an error. */
   fail(error: unknown): void {
     if (this.#state !== "open") return;
-    const { id } = this;
-    this.#host.post(RecordKind.end, RecordFlag.error, id, 0, this.#host.encodeError(error));
+    this.#postEnd(this.#host.encodeError(error));
     this.#settle("closed");
   }
 

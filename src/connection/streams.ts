@@ -10,6 +10,7 @@
  */
 import { CodecError, CorruptSegmentError, LimitError } from "../errors.ts";
 import { RecordFlag, RecordKind } from "../ring/record.ts";
+import type { RecordFields } from "../ring/record.ts";
 import { Step } from "./stream_host.ts";
 import type { HasBytes, StreamHost, WaitsForRoom } from "./stream_host.ts";
 import { StreamReceiver } from "./stream_receiver.ts";
@@ -30,6 +31,7 @@ export type Wire = Omit<StreamHost, "awaitRoom" | "awaitDry" | "forget"> & {
 /** See the module. */
 export class Streams implements StreamHost {
   readonly pieceBytes: number;
+  readonly header: StreamHost["header"];
   readonly post: StreamHost["post"];
   readonly writePiece: StreamHost["writePiece"];
   readonly expect: StreamHost["expect"];
@@ -49,6 +51,7 @@ export class Streams implements StreamHost {
   /** `parity`: 0 for side a, 1 for side b. */
   constructor(wire: Wire, parity: 0 | 1, window: number) {
     this.pieceBytes = wire.pieceBytes;
+    this.header = wire.header;
     this.post = wire.post;
     this.writePiece = wire.writePiece;
     this.expect = wire.expect;
@@ -165,13 +168,8 @@ export class Streams implements StreamHost {
   }
 
   /** Everything but data. True if no promise goes on. */
-  onControl(
-    kind: number,
-    flags: number,
-    id: number,
-    extra: number,
-    payload: Uint8Array<ArrayBuffer> | undefined,
-  ): boolean {
+  onControl(record: RecordFields, payload: Uint8Array<ArrayBuffer> | undefined): boolean {
+    const { kind, flags, correlation: id, extra } = record;
     const end = this.#open.get(id);
     if (end === undefined) {
       this.#checkGone(kind, id);

@@ -13,6 +13,7 @@ import { CorruptSegmentError } from "../errors.ts";
 import { RingWords } from "../memory/layout.ts";
 import type { Segment } from "../memory/segment.ts";
 import { checkAligned, RECORD_HEADER, RecordKind, RING_GAP } from "./record.ts";
+import type { RecordHeader } from "./record.ts";
 
 /** See the module. */
 export class RingProducer {
@@ -45,17 +46,13 @@ export class RingProducer {
 
   /**
    * Writes a record and makes it visible; false if there is no room. The payload
-   * is `payload[from, to)`, at most {@linkcode maxPayload} bytes.
+   * is `payload[from, to)`, by default all of it, at most {@linkcode maxPayload} bytes.
    */
   write(
-    kind: number,
-    flags: number,
-    method: number,
-    correlation: number,
-    extra: number,
+    header: RecordHeader,
     payload: Uint8Array | undefined,
-    from: number,
-    to: number,
+    from = 0,
+    to: number = payload === undefined ? 0 : payload.length,
   ): boolean {
     const length = to - from;
     const size = (RECORD_HEADER + length + 7) & ~7;
@@ -81,9 +78,10 @@ export class RingProducer {
       const whole = length === payload!.length ? payload! : payload!.subarray(from, to);
       this.#bytes.set(whole, data + offset + RECORD_HEADER);
     }
-    words[at + 1] = kind | (flags << 8) | (method << 16);
-    words[at + 2] = correlation;
-    words[at + 3] = extra;
+    words[at + 1] = header.kind | (header.flags << 8) | (header.method << 16);
+    words[at + 2] = header.correlation;
+    words[at + 3] = header.extra;
+    // ORDER: everything above is visible before the commit word is.
     Atomics.store(words, at, length + 1);
     return true;
   }

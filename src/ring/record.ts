@@ -66,6 +66,50 @@ export const RecordFlag = {
   value: 16,
 } as const;
 
+/** What a record says beside its payload. */
+export interface RecordFields {
+  readonly kind: number;
+  readonly flags: number;
+  readonly method: number;
+  readonly correlation: number;
+  readonly extra: number;
+}
+
+/** The fields of a record to write. One object serves one record after the other. */
+export class RecordHeader implements RecordFields {
+  kind = 0;
+  flags = 0;
+  method = 0;
+  correlation = 0;
+  extra = 0;
+
+  /** Begins a record of a kind: the other fields are 0 until they are set. */
+  begin(kind: number): this {
+    this.kind = kind;
+    this.flags = 0;
+    this.method = 0;
+    this.correlation = 0;
+    this.extra = 0;
+    return this;
+  }
+
+  /** A header with these fields; those that aren't given are 0. */
+  static of(fields: Partial<RecordFields>): RecordHeader {
+    return Object.assign(new RecordHeader(), fields);
+  }
+
+  /** A copy, for a record that has to wait. */
+  static copy({ kind, flags, method, correlation, extra }: RecordFields): RecordHeader {
+    const copy = new RecordHeader();
+    copy.kind = kind;
+    copy.flags = flags;
+    copy.method = method;
+    copy.correlation = correlation;
+    copy.extra = extra;
+    return copy;
+  }
+}
+
 /** Is it a user's message, and not the protocol's own? Its size is then limited. */
 export function isUsers(kind: number, flags: number): boolean {
   return kind <= RecordKind.message && (flags & RecordFlag.error) === 0;

@@ -13,7 +13,7 @@ import { checkOptions } from "../options.ts";
 import { limitsOf } from "../connection/options.ts";
 import type { WaitOptions } from "../options.ts";
 import { ArgumentError, MessageTooLargeError } from "../errors.ts";
-import { RecordFlag } from "../ring/record.ts";
+import { RecordFlag, RecordHeader } from "../ring/record.ts";
 import { BaseClient } from "./base_client.ts";
 import { ConnectionByteStreams, IncomingStream, isBytesSource } from "./byte_streams.ts";
 import type { BytesSource } from "./byte_streams.ts";
@@ -193,7 +193,7 @@ function streamOf(bytes: Uint8Array): ReadableStream<Uint8Array> {
 
 /** All bytes of a stream, up to a limit. */
 async function join({ stream }: IncomingStream, limit: number): Promise<Uint8Array> {
-  const assembly = new Assembly({ kind: 0, flags: 0, method: 0, correlation: 0, extra: 0 });
+  const assembly = new Assembly(new RecordHeader());
   for await (const bytes of stream) {
     assembly.add(bytes, limit);
     if (assembly.isTooLarge) {

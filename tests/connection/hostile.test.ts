@@ -6,7 +6,7 @@ import process from "node:process";
 import { Channel, CorruptSegmentError, PeerGoneError } from "../../mod.ts";
 import type { ChannelOptions } from "../../mod.ts";
 import { ConnectionLayout, Header, MAX_SOURCES, Side } from "../../src/memory/layout.ts";
-import { RecordFlag, RecordKind } from "../../src/ring/record.ts";
+import { RecordFlag, RecordHeader, RecordKind } from "../../src/ring/record.ts";
 import { assertEmpty, errorOf } from "../support/api.ts";
 import { HostilePartner } from "../support/hostile.ts";
 import { Scratch } from "../support/scratch.ts";
@@ -82,13 +82,13 @@ class Victim implements AsyncDisposable {
 const EMPTY = new Uint8Array(0);
 const garbage: Record<string, (partner: HostilePartner) => void> = {
   "an answer to no call"(partner) {
-    partner.producer().write(RecordKind.response, 0, 0, 5, 0, EMPTY, 0, 0);
+    partner.producer().write(RecordHeader.of({ kind: RecordKind.response, correlation: 5 }), EMPTY);
   },
   "an unknown kind"(partner) {
-    partner.producer().write(200, 0, 0, 0, 0, EMPTY, 0, 0);
+    partner.producer().write(RecordHeader.of({ kind: 200 }), EMPTY);
   },
   "a piece of no message"(partner) {
-    partner.producer().write(RecordKind.piece, 0, 0, 0, 0, EMPTY, 0, 0);
+    partner.producer().write(RecordHeader.of({ kind: RecordKind.piece }), EMPTY);
   },
   "a commit word of ones"(partner) {
     partner.data[1] = RecordKind.message;
@@ -117,7 +117,7 @@ for (const [what, write] of Object.entries(garbage)) {
 
 test("garbage while a call blocks", async () => {
   await using victim = await Victim.open();
-  victim.partner.producer().write(200, 0, 0, 0, 0, EMPTY, 0, 0);
+  victim.partner.producer().write(RecordHeader.of({ kind: 200 }), EMPTY);
   const error = await errorOf(() => victim.channel.requestSync(undefined, { timeout: 20_000 }));
   assert.ok(error instanceof PeerGoneError, String(error));
   await victim.mustRecover();
@@ -200,7 +200,7 @@ test("a head that can't be, when an answer is sent", async () => {
   await using victim = await Victim.open({ onRequest: () => void answered++ });
   fillRing(victim, RECORDS);
   victim.partner.setHead(12_345);
-  victim.partner.producer().write(RecordKind.request, 0, 0, 0, 0, EMPTY, 0, 0);
+  victim.partner.producer().write(RecordHeader.of({ kind: RecordKind.request }), EMPTY);
   victim.partner.ring();
   await victim.mustRecover();
   assert.equal(answered, 1);
@@ -212,7 +212,7 @@ test("a head that can't be, when an answer is sent later", async () => {
   });
   fillRing(victim, RECORDS);
   victim.partner.setHead(12_345);
-  victim.partner.producer().write(RecordKind.request, 0, 0, 0, 0, EMPTY, 0, 0);
+  victim.partner.producer().write(RecordHeader.of({ kind: RecordKind.request }), EMPTY);
   victim.partner.ring();
   await victim.mustRecover();
 });
@@ -223,8 +223,13 @@ test("a head that can't be, when a request is refused", async () => {
   victim.partner.setHead(12_345);
   const producer = victim.partner.producer();
   const piece = new Uint8Array(90);
-  producer.write(RecordKind.request, RecordFlag.more, 0, 0, 0, piece, 0, 90);
-  producer.write(RecordKind.piece, 0, 0, 0, 0, piece, 0, 90);
+  producer.write(
+    RecordHeader.of({ kind: RecordKind.request, flags: RecordFlag.more }),
+    piece,
+    0,
+    90,
+  );
+  producer.write(RecordHeader.of({ kind: RecordKind.piece }), piece, 0, 90);
   victim.partner.ring();
   await victim.mustRecover();
 });

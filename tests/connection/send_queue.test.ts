@@ -4,7 +4,7 @@ import { Assembly } from "../../src/connection/assembly.ts";
 import { SendQueue } from "../../src/connection/send_queue.ts";
 import { BackpressureError } from "../../src/errors.ts";
 import type { RingConsumer } from "../../src/ring/consumer.ts";
-import { maxPayload, RecordFlag, RecordKind } from "../../src/ring/record.ts";
+import { maxPayload, RecordFlag, RecordHeader, RecordKind } from "../../src/ring/record.ts";
 import { Random, seed } from "../support/random.ts";
 import { pattern, TestRing } from "../support/ring.ts";
 
@@ -31,11 +31,11 @@ class Reader {
   }
 
   #take(record: RingConsumer): void {
-    const { kind, flags, method, correlation, extra } = record;
+    const { kind, flags } = record;
     this.pieces++;
     if (kind !== RecordKind.piece) {
       assert.equal(this.#assembly, undefined, "a message within another");
-      this.#assembly = new Assembly({ kind, flags, method, correlation, extra });
+      this.#assembly = new Assembly(RecordHeader.copy(record));
     }
     const assembly = this.#assembly!;
     assembly.add(record.take(), Infinity);
@@ -50,7 +50,11 @@ class Reader {
 }
 
 function post(outbox: SendQueue, payload: Uint8Array | undefined, id = 0, mayOverflow = false) {
-  return outbox.post(RecordKind.message, 0, 7, id, 9, payload, mayOverflow);
+  return outbox.post(
+    RecordHeader.of({ kind: RecordKind.message, method: 7, correlation: id, extra: 9 }),
+    payload,
+    mayOverflow,
+  );
 }
 
 test("what fits goes at once", () => {

@@ -5,7 +5,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { Streams } from "../../src/connection/streams.ts";
 import { CodecError, CorruptSegmentError } from "../../src/errors.ts";
-import { RecordFlag, RecordKind } from "../../src/ring/record.ts";
+import { RecordFlag, RecordHeader, RecordKind } from "../../src/ring/record.ts";
 
 const WINDOW = 1000;
 const { data, end, credit, stop } = RecordKind;
@@ -18,7 +18,8 @@ function table() {
   const streams = new Streams(
     {
       pieceBytes: 100,
-      post(kind, _flags, id, extra, payload) {
+      header: new RecordHeader(),
+      post({ kind, correlation: id, extra }, payload) {
         sent.push([kind, id, extra, payload?.length ?? 0]);
         return true;
       },
@@ -37,6 +38,17 @@ function table() {
   );
   streams.decodeWith((payload) => payload.length);
   return { streams, sent, waiting: () => waiting };
+}
+
+function control(
+  streams: Streams,
+  kind: number,
+  flags: number,
+  correlation: number,
+  extra: number,
+  payload: Uint8Array<ArrayBuffer> | undefined,
+): void {
+  streams.onControl(RecordHeader.of({ kind, flags, correlation, extra }), payload);
 }
 
 const bytes = (length: number) => new Uint8Array(length);
@@ -58,7 +70,7 @@ test("a reader: credit at the first read, then for what was read", async () => {
   streams.onBytes(1, bytes(600));
   streams.onBytes(1, bytes(5000)); // the last one may overdraw
   corrupt(() => streams.onBytes(1, bytes(1)));
-  streams.onControl(end, nothing, 1, 0, undefined);
+  control(streams, end, nothing, 1, 0, undefined);
   corrupt(() => streams.onBytes(1, bytes(1)));
   let left = 0;
   while (reader.has) left += (reader.take() as Uint8Array).length;
@@ -84,7 +96,7 @@ test("a reader that stops drops what comes until the end", async () => {
   assert.deepEqual(sent.splice(0), [[credit, 1, WINDOW, 0], [stop, 1, 0, 3]]);
   streams.onBytes(1, bytes(10));
   assert.equal(reader.has, false);
-  streams.onControl(end, nothing, 1, 0, undefined);
+  control(streams, end, nothing, 1, 0, undefined);
   corrupt(() => streams.onBytes(1, bytes(1)));
   reader.stop("again");
   assert.deepEqual(sent, []);
@@ -96,11 +108,11 @@ test("a writer: nothing without credit, and its end once", async () => {
   const { id } = writer;
   assert.equal(id & 1, 0);
   assert.notEqual(writer.ready(), undefined);
-  streams.onControl(credit, nothing, id, 150, undefined);
+  control(streams, credit, nothing, id, 150, undefined);
   assert.equal(writer.ready(), undefined);
   const writing = writer.writeBytes(bytes(350));
   assert.deepEqual(sent.splice(0), [[data, id, 0, 100], [data, id, 0, 100]]);
-  streams.onControl(credit, nothing, id, 1000, undefined);
+  control(streams, credit, nothing, id, 1000, undefined);
   streams.flush();
   await writing;
   assert.deepEqual(sent.splice(0), [[data, id, 0, 100], [data, id, 0, 50]]);
@@ -109,8 +121,8 @@ test("a writer: nothing without credit, and its end once", async () => {
   writer.fail(new Error("too late"));
   assert.deepEqual(sent.splice(0), [[end, id, 0, 0]]);
   // These crossed with the end.
-  streams.onControl(credit, nothing, id, 10, undefined);
-  streams.onControl(stop, nothing, id, 0, undefined);
+  control(streams, credit, nothing, id, 10, undefined);
+  control(streams, stop, nothing, id, 0, undefined);
   assert.deepEqual(sent, []);
 });
 
@@ -119,7 +131,7 @@ test("a writer that is stopped answers with its end, and tells its source", () =
   const writer = streams.offerReading(false);
   const reasons: unknown[] = [];
   writer.onStop = (reason) => void reasons.push(reason);
-  streams.onControl(stop, 0, writer.id, 0, new TextEncoder().encode("full"));
+  control(streams, stop, 0, writer.id, 0, new TextEncoder().encode("full"));
   assert.deepEqual(sent, [[end, writer.id, 0, 0]]);
   assert.equal((reasons[0] as Error).message, "full");
   assert.equal(writer.isOver, true);
@@ -132,7 +144,7 @@ test("a stream that we offer for writing: its end is acknowledged", () => {
   const reader = streams.offerWriting();
   assert.equal(reader.preGrant(), WINDOW);
   streams.onBytes(reader.id, bytes(10));
-  streams.onControl(end, nothing, reader.id, 0, undefined);
+  control(streams, end, nothing, reader.id, 0, undefined);
   reader.take();
   reader.finished();
   assert.deepEqual(sent, [[stop, reader.id, 0, 0]]);
@@ -145,7 +157,7 @@ test("a stream of the peer that we write waits for the acknowledgement", async (
     writer.onCredit(10);
     const finished = writer.finish();
     assert.deepEqual(sent.splice(0), [[end, 7, 0, 0]]);
-    streams.onControl(stop, flags, 7, 0, flags === 0 ? new Uint8Array(0) : undefined);
+    control(streams, stop, flags, 7, 0, flags === 0 ? new Uint8Array(0) : undefined);
     if (flags === 0) await assert.rejects(finished);
     else await finished;
   }
@@ -158,16 +170,16 @@ test("what no correct peer sends is corrupt", () => {
   corrupt(() => streams.onBytes(99, bytes(1)));
   corrupt(() => streams.onBytes(writer.id, bytes(1)));
   corrupt(() => streams.onValue(writer.id, bytes(1)));
-  corrupt(() => streams.onControl(end, nothing, writer.id, 0, undefined));
-  corrupt(() => streams.onControl(credit, nothing, reader.id, 1, undefined));
-  corrupt(() => streams.onControl(stop, nothing, reader.id, 0, undefined));
-  corrupt(() => streams.onControl(credit, nothing, writer.id + 2, 1, undefined));
-  corrupt(() => streams.onControl(end, nothing, writer.id, 0, undefined));
-  corrupt(() => streams.onControl(end, error, writer.id + 100, 0, undefined));
-  streams.onControl(credit, nothing, writer.id, 0x7fff_ffff, undefined);
-  corrupt(() => streams.onControl(credit, nothing, writer.id, 1, undefined));
+  corrupt(() => control(streams, end, nothing, writer.id, 0, undefined));
+  corrupt(() => control(streams, credit, nothing, reader.id, 1, undefined));
+  corrupt(() => control(streams, stop, nothing, reader.id, 0, undefined));
+  corrupt(() => control(streams, credit, nothing, writer.id + 2, 1, undefined));
+  corrupt(() => control(streams, end, nothing, writer.id, 0, undefined));
+  corrupt(() => control(streams, end, error, writer.id + 100, 0, undefined));
+  control(streams, credit, nothing, writer.id, 0x7fff_ffff, undefined);
+  corrupt(() => control(streams, credit, nothing, writer.id, 1, undefined));
   corrupt(() =>
-    streams.onControl(credit, nothing, streams.offerReading(true).id, 2 ** 31, undefined)
+    control(streams, credit, nothing, streams.offerReading(true).id, 2 ** 31, undefined)
   );
 });
 

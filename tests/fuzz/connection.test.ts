@@ -9,7 +9,7 @@ import { ConnectionLayout } from "../../src/memory/layout.ts";
 import type { Segment } from "../../src/memory/segment.ts";
 import { messagePack } from "../../src/codec/messagepack.ts";
 import { RingProducer } from "../../src/ring/producer.ts";
-import { maxPayload } from "../../src/ring/record.ts";
+import { maxPayload, RecordHeader } from "../../src/ring/record.ts";
 import { assertEmpty } from "../support/api.ts";
 import { fuzz, mutate, onlyOurs, turns } from "../support/fuzz.ts";
 import { HostileClient, HostilePartner } from "../support/hostile.ts";
@@ -42,14 +42,14 @@ function writeRandom(random: Random, producer: RingProducer, payloads: Uint8Arra
     ? random.pick(payloads)
     : random.bytes(random.below(maxPayload(CAPACITY) + 1));
   producer.write(
-    random.below(random.pick([4, 9, 13, 256])),
-    random.below(random.pick([4, 32, 256])),
-    random.pick([0, 1, random.below(65536), 0xffff]),
-    random.pick([0, 1, 2, random.u32()]),
-    random.pick([0, 1, random.u32()]),
+    RecordHeader.of({
+      kind: random.below(random.pick([4, 9, 13, 256])),
+      flags: random.below(random.pick([4, 32, 256])),
+      method: random.pick([0, 1, random.below(65536), 0xffff]),
+      correlation: random.pick([0, 1, 2, random.u32()]),
+      extra: random.pick([0, 1, random.u32()]),
+    }),
     payload,
-    0,
-    payload.length,
   );
 }
 

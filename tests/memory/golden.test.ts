@@ -36,7 +36,7 @@ import { BroadcastConsumer, splitParts } from "../../src/ring/broadcast_consumer
 import { BroadcastProducer, partsLength } from "../../src/ring/broadcast_producer.ts";
 import { RingConsumer } from "../../src/ring/consumer.ts";
 import { RingProducer } from "../../src/ring/producer.ts";
-import { RecordFlag, RecordKind } from "../../src/ring/record.ts";
+import { RecordFlag, RecordHeader, RecordKind } from "../../src/ring/record.ts";
 import { ring } from "../../src/wake/doorbell.ts";
 import { fromDump, toDump } from "../support/dump.ts";
 import { native, Scratch } from "../support/scratch.ts";
@@ -86,20 +86,26 @@ function makeConnection(scratch: Scratch): Segment {
   segment.setU32(ConnectionLayout.ringAB + RingWords.head, end);
   const { there, back } = ends(segment);
   const text = new TextEncoder().encode("add");
-  there.producer.write(define, 0, 1, 0, 0, text, 0, 3);
-  there.producer.write(request, 0, 1, 0xabcd, 30_000, text, 0, 2);
+  there.producer.write(RecordHeader.of({ kind: define, method: 1 }), text, 0, 3);
   there.producer.write(
-    message,
-    RecordFlag.more,
-    0xffff,
+    RecordHeader.of({ kind: request, method: 1, correlation: 0xabcd, extra: 30_000 }),
+    text,
     0,
-    0,
+    2,
+  );
+  there.producer.write(
+    RecordHeader.of({ kind: message, flags: RecordFlag.more, method: 0xffff }),
     new Uint8Array(40).fill(0x55),
     0,
     40,
   );
-  back.producer.write(response, RecordFlag.error, 0, 0xabcd, 0, text, 0, 1);
-  back.producer.write(message, RecordFlag.nothing, 0, 0, 0, undefined, 0, 0);
+  back.producer.write(
+    RecordHeader.of({ kind: response, flags: RecordFlag.error, correlation: 0xabcd }),
+    text,
+    0,
+    1,
+  );
+  back.producer.write(RecordHeader.of({ kind: message, flags: RecordFlag.nothing }), undefined);
   there.consumer.next();
   there.consumer.release();
   there.consumer.setWaiting();

@@ -3,7 +3,13 @@ import { test } from "node:test";
 import { CorruptSegmentError } from "../../src/errors.ts";
 import { ConnectionLayout } from "../../src/memory/layout.ts";
 import type { RingConsumer } from "../../src/ring/consumer.ts";
-import { maxPayload, recordBytes, RecordFlag, RecordKind } from "../../src/ring/record.ts";
+import {
+  maxPayload,
+  recordBytes,
+  RecordFlag,
+  RecordHeader,
+  RecordKind,
+} from "../../src/ring/record.ts";
 import { Random } from "../support/random.ts";
 import { pattern, TestRing, write } from "../support/ring.ts";
 
@@ -28,7 +34,18 @@ test("an empty ring has no record", () => {
 test("every field arrives", () => {
   using ring = new TestRing(CAPACITY);
   const consumer = ring.consumer();
-  ring.producer().write(7, 0xff, 0xffff, 0xffff_ffff, 0x8000_0001, pattern(5, 1), 0, 5);
+  ring.producer().write(
+    RecordHeader.of({
+      kind: 7,
+      flags: 0xff,
+      method: 0xffff,
+      correlation: 0xffff_ffff,
+      extra: 0x8000_0001,
+    }),
+    pattern(5, 1),
+    0,
+    5,
+  );
   assert.equal(consumer.hasMore(), true);
   assert.ok(consumer.next());
   const { kind, flags, method, correlation, extra, length } = consumer;
@@ -181,7 +198,7 @@ test("only whole messages are given in place", () => {
       [RecordKind.message, RecordFlag.more],
     ] as const
   ) {
-    assert.ok(producer.write(kind, flags, 0, 0, 0, payload, 0, payload.length));
+    assert.ok(producer.write(RecordHeader.of({ kind, flags }), payload));
     assert.ok(consumer.next());
     assert.notEqual(consumer.take().buffer, ring.segment.bytes.buffer);
   }

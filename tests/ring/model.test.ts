@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { Worker } from "node:worker_threads";
 import type { RingConsumer } from "../../src/ring/consumer.ts";
-import { maxPayload, RecordKind } from "../../src/ring/record.ts";
+import { maxPayload, RecordHeader, RecordKind } from "../../src/ring/record.ts";
 import { Random, seed } from "../support/random.ts";
 import { pattern, TestRing } from "../support/ring.ts";
 import { within } from "../support/watchdog.ts";
@@ -43,7 +43,14 @@ for (const capacity of [4096, 8192, 65536, 1 << 20]) {
           const from = random.below(3);
           const payload = new Uint8Array(from + length + random.below(3));
           payload.set(pattern(length, salt), from);
-          if (!producer.write(kind, flags, method, salt, extra, payload, from, from + length)) {
+          if (
+            !producer.write(
+              RecordHeader.of({ kind, flags, method, correlation: salt, extra }),
+              payload,
+              from,
+              from + length,
+            )
+          ) {
             break;
           }
           expected.push(record);

@@ -1,7 +1,13 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { CorruptSegmentError } from "../../src/errors.ts";
-import { maxPayload, RECORD_HEADER, recordBytes, RecordKind } from "../../src/ring/record.ts";
+import {
+  maxPayload,
+  RECORD_HEADER,
+  recordBytes,
+  RecordHeader,
+  RecordKind,
+} from "../../src/ring/record.ts";
 import type { RingProducer } from "../../src/ring/producer.ts";
 import { pattern, TestRing, write } from "../support/ring.ts";
 import { Random } from "../support/random.ts";
@@ -16,7 +22,20 @@ test("a record is in memory as it is drawn", () => {
   const producer = ring.producer();
   ring.data.fill(0xff);
   const payload = pattern(13, 1);
-  assert.ok(producer.write(2, 0x81, 0xfffe, 0xdead_beef, 0x1234_5678, payload, 2, 13));
+  assert.ok(
+    producer.write(
+      RecordHeader.of({
+        kind: 2,
+        flags: 0x81,
+        method: 0xfffe,
+        correlation: 0xdead_beef,
+        extra: 0x1234_5678,
+      }),
+      payload,
+      2,
+      13,
+    ),
+  );
   assert.equal(ring.word(0), 11 + 1);
   assert.equal(ring.word(4), (2 | (0x81 << 8) | (0xfffe << 16)) >>> 0);
   assert.equal(ring.word(8), 0xdead_beef);

@@ -5,7 +5,7 @@ import { ConnectionLayout, connectionPages, RingWords } from "../../src/memory/l
 import type { Segment } from "../../src/memory/segment.ts";
 import { RingConsumer } from "../../src/ring/consumer.ts";
 import { RingProducer } from "../../src/ring/producer.ts";
-import { RecordKind } from "../../src/ring/record.ts";
+import { RecordHeader, RecordKind } from "../../src/ring/record.ts";
 import { Scratch } from "./scratch.ts";
 
 /** A ring from a to b. */
@@ -64,7 +64,7 @@ export class TestRing implements Disposable {
 
 /** Writes a message; false if the ring is full. */
 export function write(producer: RingProducer, payload: Uint8Array, correlation = 0): boolean {
-  return producer.write(RecordKind.message, 0, 0, correlation, 0, payload, 0, payload.length);
+  return producer.write(RecordHeader.of({ kind: RecordKind.message, correlation }), payload);
 }
 
 /** Bytes that depend on where they are and on what they belong to. */
