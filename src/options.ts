@@ -77,20 +77,3 @@ export function checkCount(option: string, value: number, least: number, most: n
       `got ${show(value)}`,
   );
 }
-
-/** What to do with errors that nobody waits for. */
-export function errorSink(
-  onError: ((error: unknown) => void) | undefined,
-): (error: unknown) => void {
-  return onError ?? ((error) =>
-    queueMicrotask(() => {
-      throw error;
-    }));
-}
-
-/** What to do with what a peer did wrong. */
-export function peerErrorSink(
-  onError: ((error: unknown) => void) | undefined,
-): (error: unknown) => void {
-  return onError ?? ((): void => {});
-}

@@ -14,7 +14,9 @@ import type { ConnectionHandler } from "../connection/handler.ts";
 import type { ConnectionLimits } from "../connection/options.ts";
 import { checkCapacity } from "../memory/capacity.ts";
 import { ReconnectingConnection } from "../connection/reconnecting_connection.ts";
-import { checkOptions, checkTimeout, errorSink } from "../options.ts";
+import { errorSink, guarded, peerErrorSink } from "../failures.ts";
+import type { ErrorSink } from "../failures.ts";
+import { checkOptions, checkTimeout } from "../options.ts";
 import { limitsOf, OPEN_OPTIONS } from "../connection/options.ts";
 import type { OpenOptions } from "../connection/options.ts";
 import type { OptionsOf, WaitOptions } from "../options.ts";
@@ -91,6 +93,8 @@ export class Channel implements AsyncDisposable {
   readonly #options: ChannelOptions;
   readonly #pairing: Pairing;
   readonly #handler: ConnectionHandler;
+  readonly #onFailure: ErrorSink;
+  readonly #onPeerError: ErrorSink;
   readonly #closer: () => void;
 
   private constructor(
@@ -100,6 +104,7 @@ export class Channel implements AsyncDisposable {
     realm: Realm,
     closer: () => void,
   ) {
+    const what = `channel "${name}"`;
     this.name = name;
     this.#realm = realm;
     this.#options = options;
@@ -107,7 +112,7 @@ export class Channel implements AsyncDisposable {
     this.#limits = limitsOf(options, options.borrow === true);
     this.#connection = new ReconnectingConnection(
       realm,
-      `channel "${name}"`,
+      what,
       () => "no partner has opened it",
       {
         timeout: checkTimeout(options.timeout),
@@ -115,7 +120,9 @@ export class Channel implements AsyncDisposable {
         maxMessageBytes: this.#limits.maxMessageBytes,
       },
     );
-    this.#handler = bytesHandler(options, (reason, cause) => this.#onGone(reason, cause));
+    this.#onFailure = errorSink(options.onError, what);
+    this.#onPeerError = peerErrorSink(options.onError, what);
+    this.#handler = bytesHandler(what, options, (reason, cause) => this.#onGone(reason, cause));
     this.#pairing = new Pairing(
       realm,
       name,
@@ -294,34 +301,24 @@ export class Channel implements AsyncDisposable {
       this.#limits,
     );
     this.#connection.connected(connection);
-    this.#safely(() => this.#options.onConnect?.());
-  }
-
-  #safely(task: () => void): void {
-    try {
-      task();
-    } catch (error) {
-      errorSink(this.#options.onError)(error);
-    }
+    guarded(() => this.#options.onConnect?.(), this.#onFailure, "onConnect");
   }
 
   #onGone(reason: GoneReason, cause: unknown): void {
     this.#connection.disconnected();
     this.#pairing.leave();
-    const { onDisconnect, onError } = this.#options;
-    this.#safely(() => onDisconnect?.(reason));
-    if (cause !== undefined && onError !== undefined) this.#safely(() => onError(cause));
+    guarded(() => this.#options.onDisconnect?.(reason), this.#onFailure, "onDisconnect");
+    if (cause !== undefined) this.#onPeerError(cause);
     if (!this.#connection.isClosed) this.#seekAgain();
   }
 
   #seekAgain(): void {
-    const { onError } = this.#options;
     this.#connection.retry(
       () => this.#seek(),
-      (error) => this.#safely(() => onError?.(error)),
+      this.#onPeerError,
       (error) => {
         this.#closeNow(error);
-        errorSink(onError)(error);
+        this.#onFailure(error, "looking for the next partner");
       },
     );
   }

@@ -11,7 +11,7 @@ import type { GoneReason } from "../errors.ts";
 import { RecordFlag } from "../ring/record.ts";
 import type { ConnectionHandler } from "./handler.ts";
 import type { IncomingCall } from "./incoming.ts";
-import { errorSink, peerErrorSink } from "../options.ts";
+import { errorSink, guardedResult, isPromiseLike, peerErrorSink } from "../failures.ts";
 import type { OpenOptions } from "./options.ts";
 
 type Bytes = Uint8Array<ArrayBuffer>;
@@ -52,14 +52,16 @@ export interface AnyHandlers {
   onMessage?: ((payload: Uint8Array | undefined) => void) | undefined;
 }
 
-/** Makes the handler; `onGone` is told when the peer is gone. */
+/** Makes the handler; `what` names its owner in reports, `onGone` is told when the peer is gone. */
 export function bytesHandler(
+  what: string,
   options: AnyHandlers & OpenOptions,
   onGone: (reason: GoneReason, cause: unknown) => void,
   streams?: ByteStreams,
 ): ConnectionHandler {
   const { onMessage } = options;
-  const onError = errorSink(options.onError);
+  const onFailure = errorSink(options.onError, what);
+  const onPeerError = peerErrorSink(options.onError, what);
   const encodeError = (error: unknown): Bytes =>
     encodeFailure(json, error, options.exposeStacks !== false);
   return {
@@ -69,20 +71,20 @@ export function bytesHandler(
       try {
         accept(streams, payload).stream.cancel().catch(() => {});
       } catch (error) {
-        peerErrorSink(options.onError)(error);
+        onPeerError(error);
       }
     },
     onMessage(_method, payload) {
       try {
-        onMessage?.(payload);
+        guardedResult(onMessage?.(payload), onFailure, "onMessage");
       } catch (error) {
-        onError(error);
+        onFailure(error, "onMessage");
       }
     },
     decodeError: (payload) => decodeFailure(json, payload),
     encodeError,
     onGone,
-    onPeerError: peerErrorSink(options.onError),
+    onPeerError,
   };
 }
 
@@ -109,12 +111,6 @@ function answer(
     call.fail(encodeError(error));
     return true;
   }
-}
-
-/** Also for promises of another realm, and of libraries. */
-export function isPromiseLike<T>(value: T | PromiseLike<T>): value is PromiseLike<T> {
-  return typeof value === "object" && value !== null &&
-    typeof (value as { then?: unknown }).then === "function";
 }
 
 function take<Handler>(handler: Handler | undefined, name: string): Handler {

@@ -29,10 +29,10 @@ export interface OpenOptions {
   /** Send the stacks of errors to the other side. Default true. */
   exposeStacks?: boolean;
   /**
-   * Told of failures that nobody waits for. Default: what a handler of ours throws
-   * is thrown as an uncaught exception; what a peer does wrong (a one-way call of an
-   * unknown method, a message over the limit, garbage) is dropped, because no peer
-   * may end this process.
+   * Told of failures that nobody waits for: a handler, a callback or a one-way method
+   * that throws or rejects, and what a peer does wrong (a one-way call of an unknown
+   * method, a message over the limit, garbage). Default: the former are reported by
+   * `console.error`, the latter are dropped. Neither ends the process.
    */
   onError?: (error: unknown) => void;
 }

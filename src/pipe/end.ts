@@ -5,7 +5,9 @@
  * @module
  */
 import { codecId } from "../codec/codec_id.ts";
-import { checkTimeout, errorSink } from "../options.ts";
+import { errorSink, guarded, peerErrorSink } from "../failures.ts";
+import type { ErrorSink } from "../failures.ts";
+import { checkTimeout } from "../options.ts";
 import type { WaitOptions } from "../options.ts";
 import { ClosedError, CorruptSegmentError, ParameterMismatchError } from "../errors.ts";
 import { Header, Kind, MembershipLayout, PAGE, PipeLayout, Role } from "../memory/layout.ts";
@@ -51,6 +53,10 @@ export class PipeEnd {
   readonly slots: Slots;
   /** Milliseconds that calls wait by default. */
   readonly timeout: number;
+  /** Takes what a handler threw. */
+  readonly onUserError: ErrorSink;
+  /** Takes what the other side did wrong. */
+  readonly onPeerError: ErrorSink;
   readonly #options: PipeOptions;
   readonly #closer: () => void;
   readonly #partners: WaitQueue;
@@ -77,6 +83,9 @@ export class PipeEnd {
     this.shape = shape;
     this.realm = realm;
     this.#options = options;
+    const what = `the ${role} of pipe "${name}"`;
+    this.onUserError = errorSink(options.onError, what);
+    this.onPeerError = peerErrorSink(options.onError, what);
     this.#closer = closer;
     this.timeout = checkTimeout(options.timeout, Infinity);
     const { reactor } = realm;
@@ -242,13 +251,13 @@ export class PipeEnd {
 
   #tellCome(): void {
     if (this.#closed) return;
-    this.safely(() => this.#options.onConnect?.());
+    this.safely("onConnect", () => this.#options.onConnect?.());
     this.#partners.poll();
   }
 
   #tellGone(word: number): void {
     if (this.#closed) return;
-    this.safely(() => this.#options.onDisconnect?.(reasonIn(word)));
+    this.safely("onDisconnect", () => this.#options.onDisconnect?.(reasonIn(word)));
   }
 
   /** For the source's `arm`: nobody came or went since the last poll. */
@@ -256,24 +265,9 @@ export class PipeEnd {
     return roleWord(this.membership.segment, otherRole(this.role)) === this.#seen;
   }
 
-  /** Runs what a user gave; what it throws isn't ours. */
-  safely(task: () => void): void {
-    try {
-      task();
-    } catch (error) {
-      this.onUserError(error);
-    }
-  }
-
-  /** What a handler threw. */
-  onUserError(error: unknown): void {
-    errorSink(this.#options.onError)(error);
-  }
-
-  /** What the other side did wrong. */
-  onPeerError(error: unknown): void {
-    const { onError } = this.#options;
-    if (onError !== undefined) this.safely(() => onError(error));
+  /** Runs what a user gave as `where`; what it throws isn't ours. */
+  safely(where: string, task: () => unknown): void {
+    guarded(task, this.onUserError, where);
   }
 
   /**
@@ -290,7 +284,7 @@ export class PipeEnd {
       if (this.#closed) return;
       this.close(error);
       const { onDisconnect } = this.#options;
-      this.safely(() => onDisconnect?.("corrupt"));
+      this.safely("onDisconnect", () => onDisconnect?.("corrupt"));
     });
   }
 

@@ -6,6 +6,7 @@
 import type { Codec } from "../codec/codec.ts";
 import { StructCodec } from "../codec/struct.ts";
 import type { ViewCursor } from "../codec/struct.ts";
+import { isPromiseLike } from "../failures.ts";
 import { checkFlag } from "../options.ts";
 import { ArgumentError, CorruptSegmentError } from "../errors.ts";
 import { Polled } from "../wake/reactor.ts";
@@ -113,7 +114,7 @@ export class MessageHandler<T, V> {
       if (error instanceof CorruptSegmentError) throw error;
       // Those it was called with would come again at once, and for ever.
       this.#reader.release(this.#reader.shown);
-      this.#end.onUserError(error);
+      this.#end.onUserError(error, "onRead");
     }
     return Polled.done;
   }
@@ -140,22 +141,22 @@ export class MessageHandler<T, V> {
     this.#busy = acknowledges;
     try {
       const result = handler(messages as never);
-      if (result instanceof Promise) return this.#follow(result, acknowledges ? count : 0);
+      if (isPromiseLike(result)) return this.#follow(result, acknowledges ? count : 0);
     } catch (error) {
-      this.#end.onUserError(error);
+      this.#end.onUserError(error, "onMessage");
     }
     if (acknowledges) this.#acknowledge(count);
     return Polled.done;
   }
 
-  #follow(result: Promise<unknown>, count: number): Polled {
+  #follow(result: PromiseLike<unknown>, count: number): Polled {
     const settle = (): void => {
       if (count === 0) return;
       this.#acknowledge(count);
       if (!this.#end.isClosed) this.#end.realm.reactor.heat(this.#end.index);
     };
-    result.then(settle, (error) => {
-      this.#end.onUserError(error);
+    Promise.resolve(result).then(settle, (error) => {
+      this.#end.onUserError(error, "onMessage");
       settle();
     });
     return Polled.resolved;

@@ -37,8 +37,8 @@ export interface PipeOptions {
   /** The other side is gone. What it sent, or hasn't received, stays in the pipe. */
   onDisconnect?: (reason: GoneReason) => void;
   /**
-   * Told of failures that nobody waits for. Default: what a handler of ours throws is
-   * thrown as an uncaught exception; what the other side does wrong is dropped.
+   * Told of failures that nobody waits for. Default: what a handler throws or rejects
+   * with is reported by `console.error`; what the other side does wrong is dropped.
    */
   onError?: (error: unknown) => void;
 }

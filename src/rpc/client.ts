@@ -66,7 +66,7 @@ export class RpcClient extends BaseClient {
     const core = await ClientCore.open(name, options, "bytes", (onGone) => {
       const own = new ConnectionByteStreams();
       return {
-        handler: bytesHandler(options, onGone, own),
+        handler: bytesHandler(`the client of server "${name}"`, options, onGone, own),
         onOpen(connection) {
           own.use(connection);
           streams.set(connection, own);

@@ -10,7 +10,9 @@ import type { ConnectionLimits } from "../connection/options.ts";
 import { checkCapacity } from "../memory/capacity.ts";
 import { codecId } from "../codec/codec_id.ts";
 import { ReconnectingConnection } from "../connection/reconnecting_connection.ts";
-import { checkTimeout, errorSink } from "../options.ts";
+import { errorSink, guarded, peerErrorSink } from "../failures.ts";
+import type { ErrorSink } from "../failures.ts";
+import { checkTimeout } from "../options.ts";
 import { limitsOf, OPEN_OPTIONS } from "../connection/options.ts";
 import type { OpenOptions } from "../connection/options.ts";
 import type { OptionsOf } from "../options.ts";
@@ -68,6 +70,8 @@ export class ClientCore {
   readonly #limits: ConnectionLimits;
   readonly #factory: ClientHandlerFactory;
   readonly #dialer: Dialer;
+  readonly #onFailure: ErrorSink;
+  readonly #onPeerError: ErrorSink;
   readonly #closer: () => void;
   /** Bytes of the rings that we offer. */
   #capacity: number;
@@ -88,6 +92,9 @@ export class ClientCore {
     this.#options = options;
     this.#limits = limitsOf(options);
     this.#factory = factory;
+    const what = `the client of server "${name}"`;
+    this.#onFailure = errorSink(options.onError, what);
+    this.#onPeerError = peerErrorSink(options.onError, what);
     this.#closer = closer;
     this.link = new ReconnectingConnection(
       realm,
@@ -153,7 +160,7 @@ export class ClientCore {
     onOpen(connection);
     this.#mayAdopt = this.#options.capacity === undefined; // the next server's, once more
     this.link.connected(connection);
-    this.#safely(() => this.#options.onConnect?.());
+    guarded(() => this.#options.onConnect?.(), this.#onFailure, "onConnect");
   }
 
   #onRefused(error: Error): void {
@@ -176,32 +183,23 @@ export class ClientCore {
 
   #onGone(reason: GoneReason, cause: unknown): void {
     this.link.disconnected();
-    const { onDisconnect, onError, reconnect } = this.#options;
-    this.#safely(() => onDisconnect?.(reason));
-    if (cause !== undefined && onError !== undefined) this.#safely(() => onError(cause));
+    const { onDisconnect, reconnect } = this.#options;
+    guarded(() => onDisconnect?.(reason), this.#onFailure, "onDisconnect");
+    if (cause !== undefined) this.#onPeerError(cause);
     if (this.link.isClosed) return;
     if (reconnect === false) this.closeNow(new PeerGoneError(this.#name, reason));
     else this.#redial();
   }
 
   #redial(): void {
-    const { onError } = this.#options;
     this.link.retry(
       () => this.#dial(),
-      (error) => this.#safely(() => onError?.(error)),
+      this.#onPeerError,
       (error) => {
         this.closeNow(error);
-        errorSink(onError)(error);
+        this.#onFailure(error, "looking for the next server");
       },
     );
-  }
-
-  #safely(task: () => void): void {
-    try {
-      task();
-    } catch (error) {
-      errorSink(this.#options.onError)(error);
-    }
   }
 
   /** Sends what is queued, then closes. */

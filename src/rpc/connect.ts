@@ -8,7 +8,8 @@ import type { Codec } from "../codec/codec.ts";
 import { messagePack } from "../codec/messagepack.ts";
 import type { Connection } from "../connection/connection.ts";
 import type { ReconnectingConnection } from "../connection/reconnecting_connection.ts";
-import { checkOptions, checkTimeout, errorSink, peerErrorSink, WAIT_OPTIONS } from "../options.ts";
+import { errorSink, OwnPromise, peerErrorSink } from "../failures.ts";
+import { checkOptions, checkTimeout, WAIT_OPTIONS } from "../options.ts";
 import type { OptionsOf, WaitOptions } from "../options.ts";
 import { BaseClient } from "./base_client.ts";
 import { CLIENT_OPTIONS, ClientCore } from "./client_core.ts";
@@ -63,14 +64,15 @@ export async function connect<Api>(
   const codec = checkCodec(options.codec ?? messagePack);
   const timeout = checkTimeout(options.timeout);
   const exchanges = new WeakMap<Connection, Exchange>();
+  const what = `the client of server "${name}"`;
   const core = await ClientCore.open(name, options, codec.name, (onGone) => {
     const exchange = new Exchange({
       codec,
       api: undefined,
       exposeStacks: options.exposeStacks !== false,
       timeout,
-      onError: errorSink(options.onError),
-      onPeerError: peerErrorSink(options.onError),
+      onFailure: errorSink(options.onError, what),
+      onPeerError: peerErrorSink(options.onError, what),
       onGone,
     });
     return {
@@ -150,7 +152,10 @@ export class Client<Api> extends BaseClient implements Calls<Api> {
 
   #call(path: string, args: unknown[], options: WaitOptions): Promise<unknown> {
     const { connection } = this.#link;
-    if (connection === undefined) return this.#callLater(path, args, options);
+    if (connection === undefined) {
+      const own = new OwnPromise();
+      return own.is(this.#callLater(own, path, args, options));
+    }
     const exchange = this.#exchanges.get(connection)!;
     return exchange.call(connection, path, args, {
       timeout: checkTimeout(options.timeout, this.#timeout),
@@ -159,12 +164,22 @@ export class Client<Api> extends BaseClient implements Calls<Api> {
   }
 
   /** Arguments are encoded for a connection: wait for one first, within the same timeout. */
-  async #callLater(path: string, args: unknown[], options: WaitOptions): Promise<unknown> {
-    const start = performance.now();
-    const timeout = checkTimeout(options.timeout, this.#timeout);
-    await this.#link.whenConnected({ ...options, timeout });
-    const left = Math.max(0, timeout - (performance.now() - start));
-    return this.#call(path, args, { ...options, timeout: left });
+  async #callLater(
+    own: OwnPromise,
+    path: string,
+    args: unknown[],
+    options: WaitOptions,
+  ): Promise<unknown> {
+    try {
+      const start = performance.now();
+      const timeout = checkTimeout(options.timeout, this.#timeout);
+      await this.#link.whenConnected({ ...options, timeout });
+      const left = Math.max(0, timeout - (performance.now() - start));
+      return await this.#call(path, args, { ...options, timeout: left });
+    } catch (error) {
+      own.fails();
+      throw error;
+    }
   }
 
   #callSync(path: string, args: unknown[], options: WaitOptions): unknown {

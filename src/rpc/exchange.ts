@@ -9,9 +9,10 @@ import type { Codec } from "../codec/codec.ts";
 import { decodeFailure, encodeFailure } from "../codec/failure.ts";
 import type { Connection } from "../connection/connection.ts";
 import type { CallOptions, ConnectionHandler } from "../connection/handler.ts";
-import { isPromiseLike } from "../connection/bytes_handler.ts";
 import type { IncomingCall } from "../connection/incoming.ts";
 import { ArgumentError, CodecError, LimitError, UnknownMethodError } from "../errors.ts";
+import { guardedResult, isPromiseLike, OwnPromise } from "../failures.ts";
+import type { ErrorSink } from "../failures.ts";
 import { RecordFlag } from "../ring/record.ts";
 import type { GoneReason } from "../errors.ts";
 import { MemoryPassing } from "../share/passing.ts";
@@ -37,10 +38,10 @@ export interface ExchangeOptions {
   readonly exposeStacks: boolean;
   /** How long calls of the peer's functions wait, in ms. */
   readonly timeout: number;
-  /** Failures that nobody waits for. */
-  readonly onError: (error: unknown) => void;
+  /** Failures of code of this side that nobody waits for. */
+  readonly onFailure: ErrorSink;
   /** What a peer did wrong and doesn't wait to hear of. */
-  readonly onPeerError: (error: unknown) => void;
+  readonly onPeerError: ErrorSink;
   readonly onGone: (reason: GoneReason, cause: unknown) => void;
 }
 
@@ -82,11 +83,11 @@ export class Exchange implements ConnectionHandler {
       (value) => this.encode(this.#streams.wrap(value)),
     );
     this.#memory = new MemoryPassing(() => this.#connection!.realm, { hold: "held" });
-    this.#functions = new Functions(
-      (id, args) => this.#callFunction(id, args),
-      (id, count) => this.#connection?.release(id, count),
-      [this.#memory, ...this.#streams.types],
-    );
+    this.#functions = new Functions({
+      call: (id, args) => this.#callFunction(id, args),
+      send: (_held, id, args) => this.#sendFunction(id, args),
+      release: (id, count) => this.#connection?.release(id, count),
+    }, [this.#memory, ...this.#streams.types]);
   }
 
   /** The connection that it works on, made after it. */
@@ -107,7 +108,18 @@ export class Exchange implements ConnectionHandler {
     return this.#request(connection, () => this.number(connection, path), args, options);
   }
 
-  async #request(
+  #request(
+    connection: Connection,
+    method: () => number,
+    args: unknown[],
+    options: CallOptions,
+  ): Promise<unknown> {
+    const own = new OwnPromise();
+    return own.is(this.#run(own, connection, method, args, options));
+  }
+
+  async #run(
+    own: OwnPromise,
     connection: Connection,
     method: () => number,
     args: unknown[],
@@ -128,6 +140,7 @@ export class Exchange implements ConnectionHandler {
     } catch (error) {
       // Whoever was called won't read on, or was never called.
       endAll(ends, error);
+      own.fails();
       throw error;
     } finally {
       holds?.release();
@@ -212,6 +225,12 @@ export class Exchange implements ConnectionHandler {
     return this.#request(this.#connection!, () => FUNCTION_CALL, [id, wrapped], { timeout });
   }
 
+  /** One way: like its promise otherwise, it says nothing of a peer that is gone. */
+  #sendFunction(id: number, args: unknown[]): boolean {
+    const connection = this.#connection!;
+    return connection.isOpen && connection.send(FUNCTION_CALL, this.encode([id, args]));
+  }
+
   // ------------------------------------------------------------------ incoming
 
   /** See {@linkcode ConnectionHandler}. */
@@ -289,12 +308,19 @@ export class Exchange implements ConnectionHandler {
       this.#options.onPeerError(error);
       return;
     }
+    const { onFailure } = this.#options;
     try {
-      const result = invoke();
-      if (isPromiseLike(result)) Promise.resolve(result).catch(this.#options.onError);
+      guardedResult(invoke(), onFailure, this.#describe(method));
     } catch (error) {
-      this.#options.onError(error);
+      onFailure(error, this.#describe(method));
     }
+  }
+
+  /** What a one-way call called, for reports. */
+  #describe(method: number): string {
+    return method === FUNCTION_CALL
+      ? "a function called one way"
+      : `the method "${this.#named[method]!.path}" called one way`;
   }
 
   /** What the peer asks for. What this throws is the peer's fault, what that throws is ours. */

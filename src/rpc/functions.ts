@@ -11,7 +11,23 @@
 import type { FunctionTable, ReferenceType } from "../codec/codec.ts";
 
 type Callable = (...args: never[]) => unknown;
-type RemoteFunction = (...args: unknown[]) => Promise<unknown>;
+
+/** A function of the peer, as this side calls it. */
+interface RemoteFunction {
+  (...args: unknown[]): Promise<unknown>;
+  /** Calls it and expects no answer. */
+  oneway(...args: unknown[]): boolean;
+}
+
+/** What is done with functions of the peer. */
+export interface FunctionCalls {
+  /** Calls one. */
+  call(id: number, args: unknown[]): Promise<unknown>;
+  /** Calls one that answers nothing; `held` is its proxy, which lives until then. */
+  send(held: unknown, id: number, args: unknown[]): boolean;
+  /** Gives one back that was received `count` times. */
+  release(id: number, count: number): void;
+}
 
 interface Exported {
   readonly value: Callable;
@@ -29,30 +45,23 @@ interface Imported {
 export class Functions implements FunctionTable {
   /** See {@linkcode FunctionTable}. */
   readonly references: readonly ReferenceType[];
-  readonly #call: (id: number, args: unknown[]) => Promise<unknown>;
+  readonly #calls: FunctionCalls;
   readonly #exported = new Map<number, Exported>();
   readonly #ids = new Map<Callable, Exported>();
   readonly #imported = new Map<number, Imported>();
   readonly #garbage: FinalizationRegistry<number>;
   #next = 1;
 
-  /**
-   * `call` calls a function of the peer, `release` gives one back; `references` are
-   * the types of objects that cross by reference beside functions.
-   */
-  constructor(
-    call: (id: number, args: unknown[]) => Promise<unknown>,
-    release: (id: number, count: number) => void,
-    references: readonly ReferenceType[] = [],
-  ) {
-    this.#call = call;
+  /** `references` are the types of objects that cross by reference beside functions. */
+  constructor(calls: FunctionCalls, references: readonly ReferenceType[] = []) {
+    this.#calls = calls;
     this.references = references;
     this.#garbage = new FinalizationRegistry((id) => {
       const imported = this.#imported.get(id);
       // It may have been received again, with a new proxy.
       if (imported === undefined || imported.proxy.deref() !== undefined) return;
       this.#imported.delete(id);
-      release(id, imported.received);
+      calls.release(id, imported.received);
     });
   }
 
@@ -76,9 +85,17 @@ export class Functions implements FunctionTable {
       known!.received++;
       return living;
     }
-    const proxy: RemoteFunction = (...args) => this.#call(id, args);
+    const proxy = this.#proxy(id);
     this.#imported.set(id, { proxy: new WeakRef(proxy), received: (known?.received ?? 0) + 1 });
     this.#garbage.register(proxy, id);
+    return proxy;
+  }
+
+  #proxy(id: number): RemoteFunction {
+    const calls = this.#calls;
+    const proxy: RemoteFunction = (...args) => calls.call(id, args);
+    // It holds the proxy, too: taken off, it would outlive the function otherwise.
+    proxy.oneway = (...args) => calls.send(proxy, id, args);
     return proxy;
   }
 

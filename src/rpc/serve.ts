@@ -6,7 +6,8 @@
 import { checkCodec } from "../codec/codec.ts";
 import type { Codec } from "../codec/codec.ts";
 import { messagePack } from "../codec/messagepack.ts";
-import { checkOptions, checkTimeout, errorSink, peerErrorSink } from "../options.ts";
+import { errorSink, peerErrorSink } from "../failures.ts";
+import { checkOptions, checkTimeout } from "../options.ts";
 import type { OptionsOf } from "../options.ts";
 import { ArgumentError } from "../errors.ts";
 import { Exchange } from "./exchange.ts";
@@ -53,14 +54,15 @@ export async function serve(
   checkOptions(options, Object.keys(KNOWN));
   const codec = checkCodec(options.codec ?? messagePack);
   const timeout = checkTimeout(options.timeout);
+  const what = `server "${name}"`;
   return await startServer(name, options, codec.name, (onGone) => {
     const exchange = new Exchange({
       codec,
       api,
       exposeStacks: options.exposeStacks !== false,
       timeout,
-      onError: errorSink(options.onError),
-      onPeerError: peerErrorSink(options.onError),
+      onFailure: errorSink(options.onError, what),
+      onPeerError: peerErrorSink(options.onError, what),
       onGone,
     });
     return { handler: exchange, onOpen: (connection) => exchange.use(connection) };

@@ -9,7 +9,8 @@ import type { CallContext } from "../connection/bytes_handler.ts";
 import type { Connection } from "../connection/connection.ts";
 import type { ConnectionHandler } from "../connection/handler.ts";
 import { checkCapacity } from "../memory/capacity.ts";
-import { checkOptions, checkTimeout, errorSink, peerErrorSink } from "../options.ts";
+import { errorSink, guarded, peerErrorSink } from "../failures.ts";
+import { checkOptions, checkTimeout } from "../options.ts";
 import { limitsOf, OPEN_OPTIONS } from "../connection/options.ts";
 import type { OpenOptions } from "../connection/options.ts";
 import type { OptionsOf } from "../options.ts";
@@ -116,7 +117,7 @@ export class RpcServer implements AsyncDisposable {
     return await startServer(name, options, "bytes", (onGone) => {
       const streams = new ConnectionByteStreams();
       return {
-        handler: bytesHandler(options, onGone, streams),
+        handler: bytesHandler(`server "${name}"`, options, onGone, streams),
         onOpen: (connection) => streams.use(connection),
       };
     });
@@ -177,18 +178,16 @@ export async function startServer(
   const limits = limitsOf(options);
   const maxConnections = checkMaxConnections(options.maxConnections);
   const capacity = options.capacity === undefined ? 0 : checkCapacity(options.capacity);
-  const onError = errorSink(options.onError);
+  const what = `server "${name}"`;
+  const onFailure = errorSink(options.onError, what);
+  const onPeerError = peerErrorSink(options.onError, what);
   let listener: Listener | undefined;
   const closer = (): void => {
     listener?.close();
     realm.release(closer);
   };
-  const notify = (listen: ((connections: number) => void) | undefined): void => {
-    try {
-      listen?.(listener?.connections.size ?? 0);
-    } catch (error) {
-      onError(error);
-    }
+  const notify = (event: "onConnect" | "onDisconnect"): void => {
+    guarded(() => options[event]?.(listener?.connections.size ?? 0), onFailure, event);
   };
   const realm = await Realm.acquire(options.directory, closer);
   try {
@@ -200,17 +199,17 @@ export async function startServer(
       codec,
       limits,
       // Whatever lies at the door is the fault of somebody else: it must not end this process.
-      onError: peerErrorSink(options.onError),
+      onError: onPeerError,
       welcome(onGone) {
         const made = factory((_reason, cause) => {
           onGone();
-          notify(options.onDisconnect);
-          if (cause !== undefined) peerErrorSink(options.onError)(cause);
+          notify("onDisconnect");
+          if (cause !== undefined) onPeerError(cause);
         });
         const onOpen = (connection: Connection): void => {
           made.onOpen(connection);
           // Clients that waited at the door are let in before there is a listener.
-          queueMicrotask(() => notify(options.onConnect));
+          queueMicrotask(() => notify("onConnect"));
         };
         return { handler: made.handler, onOpen };
       },

@@ -20,8 +20,8 @@ export interface TopicOptions {
    */
   directory?: string;
   /**
-   * Told of failures that nobody waits for. Default: what a handler of ours throws is
-   * thrown as an uncaught exception; what a partner does wrong is dropped.
+   * Told of failures that nobody waits for. Default: what a callback throws or rejects
+   * with is reported by `console.error`; what a partner does wrong is dropped.
    */
   onError?: (error: unknown) => void;
 }

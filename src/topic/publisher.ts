@@ -8,7 +8,8 @@ import type { Codec } from "../codec/codec.ts";
 import { copyBytes, keepBetween, keepEncoded } from "../codec/copy.ts";
 import { checkCapacity } from "../memory/capacity.ts";
 import { codecId } from "../codec/codec_id.ts";
-import { checkOptions, checkTimeout, errorSink, peerErrorSink, show } from "../options.ts";
+import { errorSink, guarded, peerErrorSink } from "../failures.ts";
+import { checkOptions, checkTimeout, show } from "../options.ts";
 import type { WaitOptions } from "../options.ts";
 import { ArgumentError, ClosedError, DeadlockError, MessageTooLargeError } from "../errors.ts";
 import {
@@ -635,26 +636,22 @@ export class Publisher<T = unknown> implements AsyncDisposable {
 
   #onJoined(id: string): void {
     const { onConnect } = this.#options;
-    if (onConnect !== undefined) this.#later(() => onConnect(id));
+    if (onConnect !== undefined) this.#later(() => onConnect(id), "onConnect");
     this.#later(() => this.#waiters.tell(this.#table.size));
   }
 
   #onLeft(id: string, reason: TopicGoneReason): void {
     const { onDisconnect } = this.#options;
-    if (onDisconnect !== undefined) this.#later(() => onDisconnect(id, reason));
+    if (onDisconnect !== undefined) this.#later(() => onDisconnect(id, reason), "onDisconnect");
     // It may have held others back.
     this.#realm.reactor.heat(this.#index);
   }
 
   /** Not from within: a message may be about to be written. */
-  #later(task: () => void): void {
+  #later(task: () => unknown, where?: string): void {
     queueMicrotask(() => {
       if (this.#closed) return;
-      try {
-        task();
-      } catch (error) {
-        errorSink(this.#options.onError)(error);
-      }
+      guarded(task, errorSink(this.#options.onError, `a publisher of topic "${this.name}"`), where);
     });
   }
 

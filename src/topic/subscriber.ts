@@ -5,14 +5,8 @@
  */
 import { checkCodec } from "../codec/codec.ts";
 import type { Codec } from "../codec/codec.ts";
-import {
-  checkFlag,
-  checkOptions,
-  checkTimeout,
-  errorSink,
-  peerErrorSink,
-  show,
-} from "../options.ts";
+import { checkFlag, checkOptions, checkTimeout, show } from "../options.ts";
+import { errorSink, guarded, isPromiseLike, peerErrorSink } from "../failures.ts";
 import type { WaitOptions } from "../options.ts";
 import {
   ArgumentError,
@@ -465,7 +459,7 @@ export class Subscriber<T = unknown> implements AsyncDisposable, AsyncIterable<T
       if (subscription.isOpen) continue;
       if (!this.#guarded(subscription, () => subscription.open())) continue;
       changed = true;
-      this.#safely(() => this.#options.onConnect?.(subscription.id));
+      this.#tell("onConnect", () => this.#options.onConnect?.(subscription.id));
       if (this.#closed) return true;
     }
     if (changed) this.#waiters.tell(this.publishers);
@@ -482,7 +476,7 @@ export class Subscriber<T = unknown> implements AsyncDisposable, AsyncIterable<T
       } catch (error) {
         this.#refused.add(id);
         // One publisher that can't be used leaves the others alone.
-        if (!this.#closed) this.#safely(() => peerErrorSink(this.#options.onError)(error));
+        if (!this.#closed) this.#onPeerError(error);
       }
     }
   }
@@ -500,7 +494,7 @@ export class Subscriber<T = unknown> implements AsyncDisposable, AsyncIterable<T
 
   #corrupt(subscription: Subscription, error: unknown): void {
     subscription.end("corrupt");
-    this.#safely(() => peerErrorSink(this.#options.onError)(error));
+    this.#onPeerError(error);
   }
 
   /** Lets go of publishers that are gone and of which nothing is left. */
@@ -523,13 +517,13 @@ export class Subscriber<T = unknown> implements AsyncDisposable, AsyncIterable<T
   }
 
   #tellGone(id: string, wasOpen: boolean, reason: TopicGoneReason): void {
-    const { onDisconnect, onError, onMessage } = this.#options;
+    const { onDisconnect, onMessage } = this.#options;
     if (reason === "lagged") {
       const error = new LaggedError(this.name, id);
       if (onMessage === undefined) this.#failures.push(error);
-      else this.#safely(() => peerErrorSink(onError)(error));
+      else this.#onPeerError(error);
     }
-    if (wasOpen) this.#safely(() => onDisconnect?.(id, reason));
+    if (wasOpen) this.#tell("onDisconnect", () => onDisconnect?.(id, reason));
   }
 
   // -------------------------------------------------------------------- messages
@@ -565,7 +559,7 @@ export class Subscriber<T = unknown> implements AsyncDisposable, AsyncIterable<T
     this.#bytes += length;
     if (lost === 0) return;
     this.#lost += lost;
-    this.#safely(() => this.#options.onLost?.(lost, subscription.id));
+    this.#tell("onLost", () => this.#options.onLost?.(lost, subscription.id));
   }
 
   #valueOf(subscription: Subscription): T {
@@ -617,7 +611,7 @@ export class Subscriber<T = unknown> implements AsyncDisposable, AsyncIterable<T
       value = this.#valueOf(subscription);
     } catch (error) {
       if (error instanceof CorruptSegmentError) this.#corrupt(subscription, error);
-      else this.#safely(() => peerErrorSink(this.#options.onError)(error));
+      else this.#onPeerError(error);
       return;
     }
     try {
@@ -625,9 +619,9 @@ export class Subscriber<T = unknown> implements AsyncDisposable, AsyncIterable<T
         publisher: subscription.id,
         sequence: subscription.consumer!.sequence,
       });
-      if (isThenable(result)) this.#pause(result);
+      if (isPromiseLike(result)) this.#pause(result);
     } catch (error) {
-      this.#report(error);
+      this.#report(error, "onMessage");
     }
   }
 
@@ -639,27 +633,29 @@ export class Subscriber<T = unknown> implements AsyncDisposable, AsyncIterable<T
       if (!this.#closed) this.#realm.reactor.heat(this.#index);
     };
     result.then(resume, (error) => {
-      this.#report(error);
+      this.#report(error, "onMessage");
       resume();
     });
   }
 
-  #safely(task: () => void): void {
-    try {
-      task();
-    } catch (error) {
-      this.#report(error);
-    }
+  /** Runs a callback of the user. */
+  #tell(where: string, task: () => unknown): void {
+    guarded(task, errorSink(this.#options.onError, this.#label), where);
   }
 
   /** Something of the user's failed. */
-  #report(error: unknown): void {
-    const { onError } = this.#options;
-    try {
-      errorSink(onError)(error);
-    } catch (failure) {
-      errorSink(undefined)(failure);
-    }
+  #report(error: unknown, where?: string): void {
+    errorSink(this.#options.onError, this.#label)(error, where);
+  }
+
+  /** A publisher did something wrong. */
+  #onPeerError(error: unknown): void {
+    peerErrorSink(this.#options.onError, this.#label)(error);
+  }
+
+  /** Names it in reports. */
+  get #label(): string {
+    return `a subscriber of topic "${this.name}"`;
   }
 
   #poll(): Polled {
@@ -688,10 +684,6 @@ export class Subscriber<T = unknown> implements AsyncDisposable, AsyncIterable<T
     for (const subscription of this.#subscriptions) if (!subscription.arm()) isQuiet = false;
     return isQuiet;
   }
-}
-
-function isThenable(value: unknown): value is PromiseLike<unknown> {
-  return typeof (value as { then?: unknown } | null | undefined)?.then === "function";
 }
 
 function historyOf(history: number | "latest" | undefined): number {

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { checkCapacity } from "../../src/memory/capacity.ts";
-import { checkTimeout, errorSink } from "../../src/options.ts";
+import { checkTimeout } from "../../src/options.ts";
 import { limitsOf } from "../../src/connection/options.ts";
 import { ArgumentError } from "../../src/errors.ts";
 import { MAX_CAPACITY, MIN_CAPACITY } from "../../src/memory/layout.ts";
@@ -47,10 +47,4 @@ test("limits", () => {
 
 test("a window of nothing", () => {
   assert.throws(() => limitsOf({ streamWindowBytes: 0 }), ArgumentError);
-});
-
-test("errors go where the user wants them", () => {
-  const seen: unknown[] = [];
-  errorSink((error) => void seen.push(error))("one");
-  assert.deepEqual(seen, ["one"]);
 });

@@ -4,13 +4,17 @@ import { Functions } from "../../src/rpc/functions.ts";
 
 function table() {
   const calls: [number, unknown[]][] = [];
-  const functions = new Functions(
-    (id, args) => {
+  const functions = new Functions({
+    call(id, args) {
       calls.push([id, args]);
       return Promise.resolve(id);
     },
-    () => {},
-  );
+    send(_held, id, args) {
+      calls.push([-id, args]);
+      return true;
+    },
+    release() {},
+  });
   return { functions, calls };
 }
 
@@ -65,5 +69,7 @@ test("a function of the peer is one function as long as it is held", async () =>
   assert.equal(functions.importFunction(7), seven);
   assert.notEqual(functions.importFunction(8), seven);
   assert.equal(await seven("a", 2), 7);
-  assert.deepEqual(calls, [[7, ["a", 2]]]);
+  const { oneway } = seven;
+  assert.equal(oneway("b"), true);
+  assert.deepEqual(calls, [[7, ["a", 2]], [-7, ["b"]]]);
 });

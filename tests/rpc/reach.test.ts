@@ -46,7 +46,7 @@ class Peer {
       api,
       exposeStacks: false,
       timeout: 1000,
-      onError() {},
+      onFailure() {},
       onPeerError() {},
       onGone() {},
     });
