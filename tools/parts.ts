@@ -2,8 +2,7 @@
 // tests, which mirror src/.
 
 import type { Ended } from "./process.ts";
-
-export type Runtime = "deno" | "bun" | "node";
+import { type Runtime, runtimes } from "./runtimes.ts";
 
 export interface Part {
   /** Under which runtimes each file runs. */
@@ -27,7 +26,7 @@ export interface Job {
   start(report: string, env: NodeJS.ProcessEnv): Promise<Ended>;
 }
 
-const all = ["deno", "bun", "node"] as const;
+const all = runtimes;
 const node = ["node"] as const;
 
 export const unit: Part = { runtimes: all, limit: 60, long: false, atOnce: 2, needs: [] };

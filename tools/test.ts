@@ -13,8 +13,9 @@ import { targetName } from "../src/platform/embedded.ts";
 import { type Column, record } from "./records.ts";
 import { parseJUnit, type TestCase } from "./junit.ts";
 import { nativeJobs } from "./native.ts";
-import { folderOf, type Job, type Part, partOf, type Runtime } from "./parts.ts";
+import { folderOf, type Job, type Part, partOf } from "./parts.ts";
 import { type Ended, killAll, onPath, run } from "./process.ts";
+import { type Runtime, runtimes } from "./runtimes.ts";
 import { patience, testSystem } from "./systems/systems.ts";
 import { root } from "./toolchain.mjs";
 
@@ -31,7 +32,7 @@ const { values: options, positionals: filters } = parseArgs({
   allowPositionals: true,
 });
 
-const wanted = options.runtime?.split(",") ?? ["deno", "bun", "node"];
+const wanted = options.runtime?.split(",") ?? runtimes;
 // Memory where there is a memory file system, so that tests meet what users will.
 const temporary = testSystem.temporary?.() ??
   (fs.existsSync("/dev/shm") ? "/dev/shm" : os.tmpdir());
@@ -82,7 +83,7 @@ function recordCrossSuite(results: readonly Result[]): void {
   if (CAUSEWAY_PEERS || CAUSEWAY_TESTS) return; // tests/platforms does that
   const suite = fileJobs().filter((job) => folderOf(job.name) === "cross");
   const held = results.filter(({ cases, problems }) => problems.length + count(cases).failed === 0);
-  for (const runtime of ["deno", "bun", "node"]) {
+  for (const runtime of runtimes) {
     const files = suite.filter((job) => job.label === runtime).map((job) => job.name);
     const here = held.filter(({ job }) => job.label === runtime).map(({ job }) => job.name);
     if (files.length === 0 || !files.every((file) => here.includes(file))) continue;

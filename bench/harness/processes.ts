@@ -4,14 +4,8 @@ import { type ChildProcessWithoutNullStreams, spawn } from "node:child_process";
 import { once } from "node:events";
 import path from "node:path";
 import process from "node:process";
-import { bun, deno, node, root } from "../../tools/toolchain.mjs";
-import type { Runtime } from "./question.ts";
-
-const commands: Record<Runtime, string[]> = {
-  deno: [deno, "run", "-A", "--quiet"],
-  bun: [bun, "run"],
-  node: [node, "--disable-warning=ExperimentalWarning"],
-};
+import { commandOf, type Runtime } from "../../tools/runtimes.ts";
+import { root } from "../../tools/toolchain.mjs";
 
 const running = new Set<ChildProcessWithoutNullStreams>();
 
@@ -25,9 +19,9 @@ export class Child implements AsyncDisposable {
 
   /** `script` is a path, absolute or below bench/. */
   constructor(runtime: Runtime, script: string, args: string[], directory: string) {
-    const [file, ...before] = commands[runtime];
+    const [file, ...before] = commandOf(runtime, path.resolve(root, "bench", script));
     this.#what = `${runtime} ${script} ${args.slice(0, 2).join(" ")}`;
-    this.#process = spawn(file!, [...before, path.resolve(root, "bench", script), ...args], {
+    this.#process = spawn(file, [...before, ...args], {
       env: { ...process.env, CAUSEWAY_DIR: directory, NO_COLOR: "1" },
     });
     running.add(this.#process);

@@ -1,5 +1,7 @@
 // What a question is: the rows it answers, and what runs on either side.
 
+import type { Runtime } from "../../tools/runtimes.ts";
+
 /** What one round of a subject gave: metrics by name, in ns, per second, or bytes per second. */
 export type Measured = Record<string, number>;
 
@@ -66,5 +68,5 @@ export interface RuntimeQuestion {
   run(runtime: Runtime, setup: Setup): Promise<Rounds>;
 }
 
-export type Runtime = "deno" | "bun" | "node";
+export type { Runtime };
 export type Question = PairQuestion | RuntimeQuestion;

@@ -3,15 +3,10 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { fileURLToPath } from "node:url";
-import { bun, deno, node } from "../../tools/toolchain.mjs";
+import { commandOf, type Runtime as Name } from "../../tools/runtimes.ts";
 
-export type Runtime = keyof typeof commands;
-
-const commands = {
-  Deno: [deno, "run", "-A", "--quiet"],
-  Bun: [bun, "run"],
-  Node: [node, "--disable-warning=ExperimentalWarning"],
-};
+/** As they are shown: "Deno", "Bun" or "Node". */
+export type Runtime = Capitalize<Name>;
 
 const GRACE = 5000;
 
@@ -29,9 +24,9 @@ export class Processes {
   }
 
   start(runtime: Runtime, program: string, ...args: string[]): void {
-    const [file, ...before] = commands[runtime];
     const script = fileURLToPath(new URL(program, import.meta.url));
-    const child = spawn(file!, [...before, script, ...args], {
+    const [file, ...before] = commandOf(runtime.toLowerCase() as Name, script);
+    const child = spawn(file, [...before, ...args], {
       stdio: ["ignore", "inherit", "inherit"],
     });
     const what = `${program} in ${runtime}`;

@@ -5,35 +5,27 @@
 //
 // after `npm ci`. It ends by itself.
 
-import { type ChildProcess, spawn } from "node:child_process";
+import type { ChildProcess } from "node:child_process";
 import { once } from "node:events";
-import path from "node:path";
 import process from "node:process";
 import { Queue } from "../../mod.ts";
-import { bun, deno, node } from "../../tools/toolchain.mjs";
+import type { Runtime } from "../../tools/runtimes.ts";
+import { start } from "../start.ts";
 import { type Job, JOBS, type Report, REPORTS } from "./job.ts";
 
 const count = Number(process.argv[2] ?? 40);
 const RANGE = 50_000;
 
-const commands: Record<string, string[]> = {
-  Deno: [deno, "run", "-A"],
-  Bun: [bun],
-  Node: [node, "--disable-warning=ExperimentalWarning"],
-};
-
-function start(name: string, ...args: string[]): ChildProcess {
-  const [executable, ...options] = commands[name]! as [string, ...string[]];
-  const program = path.join(import.meta.dirname, "worker.ts");
-  return spawn(executable, [...options, program, name, ...args], { stdio: "inherit" });
+function startWorker(runtime: Runtime, ...args: string[]): ChildProcess {
+  return start(runtime, import.meta.dirname, "worker.ts", runtime, ...args);
 }
 
 await using jobs = await Queue.open<Job>(JOBS);
 await using reports = await Queue.open<Report>(REPORTS);
 
 // The one that gets stuck in its second job comes first, so that it has one.
-const bad = start("Bun", "1");
-const good = [start("Deno"), start("Node")];
+const bad = startWorker("bun", "1");
+const good = [startWorker("deno"), startWorker("node")];
 
 await jobs.enqueueMany(
   Array.from({ length: count }, (_, id) => ({ id, from: id * RANGE, to: (id + 1) * RANGE })),
@@ -47,8 +39,8 @@ while (results.size < count) {
   if (primes !== undefined) {
     results.set(job, primes);
     console.log(`${worker}: job ${job} has ${primes} primes${again ? ", second attempt" : ""}`);
-  } else if (worker === "Bun" && ++begun === 2) {
-    console.log(`Bun is stuck in job ${job}: kill it`);
+  } else if (worker === "bun" && ++begun === 2) {
+    console.log(`${worker}: stuck in job ${job}, so it is killed`);
     bad.kill("SIGKILL");
   }
 }

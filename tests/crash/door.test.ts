@@ -8,7 +8,7 @@ import fs from "node:fs";
 import path from "node:path";
 import { test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
-import { Puppet, PuppetError, type Runtime, runtimes } from "../support/puppet.ts";
+import { Puppet, type Runtime, runtimes } from "../support/puppet.ts";
 import { filesIn, newDirectory, removeDirectory } from "../support/directories.ts";
 import { until, within } from "../support/watchdog.ts";
 
@@ -68,7 +68,7 @@ test("the server dies between a client's announce and its admission", async () =
   for (const [dying, announcing] of pairs) {
     const [server, client, next] = await start(directory, dying, announcing, dying) as Puppet[];
     await server!.do("open", { kind: "server", name: "door" });
-    server!.signal("SIGSTOP"); // it lives, and doesn't answer
+    server!.kill("SIGSTOP"); // it lives, and doesn't answer
     client!.post("open", { as: "it", kind: "client", name: "door", wait: false });
     await until(() => filesIn(directory).some((file) => file.includes("join-")), "no announce");
     await sleep(20);
@@ -88,13 +88,13 @@ test("a client dies at the door: the server goes on, and lets the next one in", 
   for (const [serving, dying] of pairs) {
     const [server, client, next] = await start(directory, serving, dying, dying) as Puppet[];
     await server!.do("open", { kind: "server", name: "door", options: { maxConnections: 1 } });
-    server!.signal("SIGSTOP");
+    server!.kill("SIGSTOP");
     client!.post("open", { as: "it", kind: "client", name: "door", wait: false });
     await until(() => filesIn(directory).some((file) => file.includes("join-")), "no announce");
     await sleep(20);
     client!.kill();
     await client!.ended;
-    server!.signal("SIGCONT");
+    server!.kill("SIGCONT");
     await next!.do("open", { kind: "client", name: "door" });
     await next!.do("request", { on: "door" });
     assert.equal((await server!.do("state", { on: "door" })).connections, 1);
@@ -117,7 +117,7 @@ test("who dies before its folder has a file in it leaves no folder", async () =>
   const directory = newDirectory();
   const [dying, next] = await start(directory, "node", "deno") as [Puppet, Puppet];
   await dying.do("open", { kind: "channel", name: "some" });
-  await dying.end();
+  await dying.die();
   for (const folder of ["rpc/none", "channel/none"]) {
     fs.mkdirSync(path.join(directory, folder), { recursive: true, mode: 0o700 });
   }
@@ -172,10 +172,8 @@ test("a third partner is refused also while the two are only being killed one by
   const [a, b, c] = await start(directory, "deno", "bun", "node") as [Puppet, Puppet, Puppet];
   for (const puppet of [a, b]) await puppet.do("open", { kind: "channel", name: "two" });
   await a.do("request", { on: "two" });
-  const refused = (error: unknown) =>
-    error instanceof PuppetError && error.name === "NameTakenError";
-  await assert.rejects(c.do("open", { kind: "channel", name: "two" }), refused);
-  await b.end();
+  await assert.rejects(c.do("open", { kind: "channel", name: "two" }), { name: "NameTakenError" });
+  await b.die();
   // Now there is a place: at once, or as soon as the system has ended the process.
   await c.do("open", { kind: "channel", name: "two" });
   await c.do("request", { on: "two" });
@@ -204,7 +202,7 @@ for (
       fs.writeSync(file, Uint8Array.fromHex(id), 0, 8, SIDE_B.node);
       fs.writeSync(file, new Uint8Array([SIDE_B.open, 0, 0, 0]), 0, 4, SIDE_B.state);
       fs.closeSync(file);
-      await b.end();
+      await b.die();
       await c.do("open", { kind: kinds[1], name: "met" });
       await connected(a, "met");
       await a.do("request", { on: "met", timeout: 5000 });
@@ -239,7 +237,7 @@ for (const runtime of runtimes) {
       word[0] = sync ? BELL.awake : BELL.rung;
       fs.writeSync(file, word, 0, 4, BELL.offset);
       fs.closeSync(file);
-      await b.end();
+      await b.die();
       await assert.rejects(call, { name: "PeerGoneError" });
       await a.finish();
       assert.deepEqual(filesIn(directory), []);

@@ -83,7 +83,7 @@ for (const [i, runtime] of runtimes.entries()) {
       // A partner is killed and another comes, while there is room for the invitation: the system
       // may free the memory of the dead only after it has freed their leases.
       await a.do("closeMany", { prefix: "more", count: 1 });
-      await b.end();
+      await b.die();
       const c = await new Puppet(runtimes[(i + 2) % 3]!, directory).up();
       await c.do("open", { kind: "channel", name: "open", options: small });
       await c.do("request", { on: "open" });

@@ -136,7 +136,7 @@ async function startSurvivor(runtime: Runtime, directory: string): Promise<Puppe
   const first = await new Puppet(runtime, directory).up();
   await first.do("open", { kind: "server", name: names.server });
   while (await survivor.do("state", { on: names.server }) === undefined) await sleep(5);
-  await first.end();
+  await first.die();
   await survivor.do("settled", { on: names.server, killedAt: 0, patience: LOST_AFTER });
   return survivor;
 }

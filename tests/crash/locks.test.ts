@@ -11,7 +11,8 @@ import path from "node:path";
 import process from "node:process";
 import { test } from "node:test";
 import { Mutex, RwLock } from "../../mod.ts";
-import { bun, deno, node, root } from "../../tools/toolchain.mjs";
+import { commandOf, type Runtime } from "../../tools/runtimes.ts";
+import { root } from "../../tools/toolchain.mjs";
 import { filesIn, newDirectory, removeDirectory } from "../support/directories.ts";
 import { until, within } from "../support/watchdog.ts";
 
@@ -21,11 +22,7 @@ const AHEAD = 4;
 const PATIENCE = 60_000;
 
 /** Most are in the runtime that starts fastest: so many can't be started otherwise. */
-const commands = [
-  [deno, "run", "-A", "--no-check", "--quiet"],
-  [node, "--disable-warning=ExperimentalWarning"],
-  ...Array.from({ length: 14 }, () => [bun]),
-];
+const starting: Runtime[] = ["deno", "node", ...Array.from({ length: 14 }, () => "bun" as const)];
 
 type Kind = "mutex" | "writer" | "reader";
 
@@ -38,10 +35,10 @@ class Holder {
 
   constructor(kind: Kind, count: number, directory: string) {
     this.kind = kind;
-    const [file, ...args] = commands[count % commands.length]!;
     const how = count % 3 === 0 ? "blocking" : "awaited";
     const program = path.join(root, "tests/crash/lock_holder.ts");
-    this.child = spawn(file!, [...args, program, kind, how, "lock"], {
+    const [file, ...args] = commandOf(starting[count % starting.length]!, program);
+    this.child = spawn(file, [...args, kind, how, "lock"], {
       env: { ...process.env, CAUSEWAY_DIR: directory },
       stdio: ["ignore", "pipe", "inherit"],
     });

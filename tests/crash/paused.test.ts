@@ -6,7 +6,7 @@ import assert from "node:assert/strict";
 import process from "node:process";
 import { test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
-import { Puppet, PuppetError, type Runtime, runtimes } from "../support/puppet.ts";
+import { Puppet, type Runtime, runtimes } from "../support/puppet.ts";
 import { filesIn, newDirectory, removeDirectory } from "../support/directories.ts";
 
 const PAUSE = Number(process.env["CAUSEWAY_PAUSE"] ?? 15) * 1000;
@@ -43,7 +43,7 @@ async function play(
   const calls = ["slow", "large", "plain"];
   await calling.do("start", { key: "slow", on: name, slow: 200, timeout: "never" });
   await calling.do("start", { key: "large", on: name, size: 8 << 20, timeout: "never" });
-  sleeper.signal("SIGSTOP");
+  sleeper.kill("SIGSTOP");
   if (calling === other) {
     await calling.do("start", { key: "plain", on: name, timeout: 2 * PAUSE + 30_000 });
     await calling.do("send", { on: name, count: 100, size: 1000 });
@@ -54,13 +54,9 @@ async function play(
   await sleep(PAUSE / 2);
 
   if (role === "channel") {
-    const refused = (error: unknown) =>
-      error instanceof PuppetError && error.name === "NameTakenError";
-    await assert.rejects(third.do("open", { kind: "channel", name }), refused);
+    await assert.rejects(third.do("open", { kind: "channel", name }), { name: "NameTakenError" });
   } else if (role === "server") {
-    const taken = (error: unknown) =>
-      error instanceof PuppetError && error.name === "NameTakenError";
-    await assert.rejects(third.do("open", { kind: "server", name }), taken);
+    await assert.rejects(third.do("open", { kind: "server", name }), { name: "NameTakenError" });
   }
   await sleep(Math.max(0, PAUSE - (performance.now() - start)));
   const while_ = await other.do("state", { on: name });
@@ -70,7 +66,7 @@ async function play(
     0,
   );
 
-  sleeper.signal("SIGCONT");
+  sleeper.kill("SIGCONT");
   for (const key of calls) await calling.do("await", { key }, 60_000);
   await calling.do("request", { on: name });
   const states = await Promise.all([

@@ -10,7 +10,7 @@ import process from "node:process";
 import { test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { Receiver, Sender } from "../../mod.ts";
-import { commandOf, type Runtime, runtimes } from "../support/peers.ts";
+import { peerCommand, type Runtime, runtimes } from "../support/peers.ts";
 import { filesIn, newDirectory, removeDirectory } from "../support/directories.ts";
 import { Random } from "../support/random.ts";
 import { BATCH, Numbered, numbered, options } from "./pipe_end.ts";
@@ -29,7 +29,7 @@ class End {
   #errors = "";
 
   constructor(role: Role, runtime: Runtime, directory: string, log: string, seed: number) {
-    const [file, ...args] = commandOf(runtime, program);
+    const [file, ...args] = peerCommand(runtime, program);
     this.#child = spawn(file, [...args, role, log, String(seed)], {
       env: { ...process.env, CAUSEWAY_DIR: directory, NO_COLOR: "1" },
       stdio: ["ignore", "ignore", "pipe"],
@@ -136,7 +136,7 @@ for (const runtime of runtimes) {
         process.kill(process.pid, "SIGKILL");`;
       const file = path.join(path.resolve("build"), `pipe-${process.pid}-${runtime}.ts`);
       fs.writeFileSync(file, `import process from "node:process";\n${code}`);
-      const [command, ...args] = commandOf(runtime, file);
+      const [command, ...args] = peerCommand(runtime, file);
       const child = spawn(command, [...args, directory], { stdio: "inherit" });
       const [, signal] = await once(child, "exit");
       fs.rmSync(file);

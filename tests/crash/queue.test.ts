@@ -14,7 +14,7 @@ import { test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { Queue } from "../../mod.ts";
 import { root } from "../../tools/toolchain.mjs";
-import { commandOf, runtimes } from "../support/peers.ts";
+import { peerCommand, runtimes } from "../support/peers.ts";
 import { filesIn } from "../support/directories.ts";
 import { within } from "../support/watchdog.ts";
 import { Random } from "../support/random.ts";
@@ -46,7 +46,7 @@ const all: Worker[] = [];
 async function start(role: Role): Promise<Worker> {
   const id = `w${all.length}`;
   const log = path.join(logs, id);
-  const [file, ...args] = commandOf(random.pick(runtimes), program);
+  const [file, ...args] = peerCommand(random.pick(runtimes), program);
   const child = spawn(file, [...args, role, NAME, log, id], {
     stdio: ["pipe", "pipe", "inherit"],
   });

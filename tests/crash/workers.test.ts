@@ -9,7 +9,7 @@ import process from "node:process";
 import readline from "node:readline";
 import { test } from "node:test";
 import { type Answer, Channel } from "../../mod.ts";
-import { commands, type Runtime, runtimes } from "../support/puppet.ts";
+import { commandOf, type Runtime, runtimes } from "../../tools/runtimes.ts";
 import { filesIn, newDirectory, removeDirectory } from "../support/directories.ts";
 import { within } from "../support/watchdog.ts";
 
@@ -42,12 +42,12 @@ interface Line {
 async function play(runtime: Runtime): Promise<void> {
   const states = statesOf[runtime];
   const directory = newDirectory();
-  const [file, ...args] = commands[runtime];
-  const host = spawn(file!, [
-    ...args,
-    path.join(import.meta.dirname, "worker_host.ts"),
-    String(ROUNDS * states.length),
-  ], { env: { ...process.env, CAUSEWAY_DIR: directory }, stdio: ["ignore", "pipe", "pipe"] });
+  const program = path.join(import.meta.dirname, "worker_host.ts");
+  const [file, ...args] = commandOf(runtime, program, { gc: true });
+  const host = spawn(file, [...args, String(ROUNDS * states.length)], {
+    env: { ...process.env, CAUSEWAY_DIR: directory },
+    stdio: ["ignore", "pipe", "pipe"],
+  });
   let errors = "";
   host.stderr.setEncoding("utf8").on("data", (text: string) => errors += text);
   const ended = new Promise<number | string>((resolve) =>

@@ -12,7 +12,8 @@ import path from "node:path";
 import process from "node:process";
 import { test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
-import { commands, Puppet, type Runtime, runtimes } from "../support/puppet.ts";
+import { commandOf } from "../../tools/runtimes.ts";
+import { Puppet, type Runtime, runtimes } from "../support/puppet.ts";
 import { filesIn, newDirectory, removeDirectory } from "../support/directories.ts";
 
 const SECONDS = 10;
@@ -58,8 +59,9 @@ function difference(before: Map<string, Usage>, after: Map<string, Usage>): Usag
 }
 
 function startBare(runtime: Runtime): ChildProcess {
-  const [file, ...args] = [...commands[runtime], path.join(import.meta.dirname, "bare.ts")];
-  return spawn(file!, args, { stdio: "ignore" });
+  const program = path.join(import.meta.dirname, "bare.ts");
+  const [file, ...args] = commandOf(runtime, program, { gc: true });
+  return spawn(file, args, { stdio: "ignore" });
 }
 
 interface Idle {

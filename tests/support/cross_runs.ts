@@ -5,7 +5,7 @@ import { execFileSync } from "node:child_process";
 import process from "node:process";
 import { test } from "node:test";
 import { build } from "../../tools/build.mjs";
-import type { Runtime } from "../../tools/parts.ts";
+import { type Runtime, runtimes } from "../../tools/runtimes.ts";
 import { run } from "../../tools/process.ts";
 import { type System, systems } from "../../tools/systems/systems.ts";
 import { node } from "../../tools/toolchain.mjs";
@@ -61,7 +61,7 @@ export function testCrossRuns(other: OtherSystem, runs: Readonly<Record<string, 
   }
   test(`${target}: what has passed is recorded`, { skip }, () => {
     assert.equal(passed.size, possible.length);
-    for (const runtime of ["deno", "bun", "node"] as const) {
+    for (const runtime of runtimes) {
       const there = all.filter(({ peers }) => peers.includes(runtime));
       if (there.length === 0 || !there.every((each) => passed.has(each))) continue;
       const suite = there.some(({ files }) => !files) ? "cross suite" : "cross suite in part";

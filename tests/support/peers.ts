@@ -5,7 +5,7 @@ import { type ChildProcess, spawn } from "node:child_process";
 import path from "node:path";
 import process from "node:process";
 import { createInterface } from "node:readline";
-import type { Runtime } from "../../tools/parts.ts";
+import { commandOf, type Runtime } from "../../tools/runtimes.ts";
 import { peerSystem } from "../../tools/systems/systems.ts";
 import { root } from "../../tools/toolchain.mjs";
 import { FunctionSender, type RemoteFunction } from "./remote_functions.ts";
@@ -26,17 +26,9 @@ export const MARK = "\u0001";
 /** A line for a peer: a function to run, or an order. */
 export type Order = "reset" | "leave";
 
-/** How a runtime runs a program, with garbage collection on demand. */
-export function commandOf(runtime: Runtime, file: string): [string, ...string[]] {
-  const start = peerSystem.command(runtime);
-  switch (runtime) {
-    case "deno":
-      return [...start, "run", "-A", "--no-check", "--quiet", "--v8-flags=--expose-gc", file];
-    case "bun":
-      return [...start, "run", file];
-    case "node":
-      return [...start, "--expose-gc", "--disable-warning=ExperimentalWarning", file];
-  }
+/** The command that runs a program where peers run, with garbage collection on demand. */
+export function peerCommand(runtime: Runtime, program: string): [string, ...string[]] {
+  return commandOf(runtime, program, { start: peerSystem.command(runtime), gc: true });
 }
 
 /** Why a test can't stop a peer and let it go on, or false. */
@@ -48,6 +40,15 @@ export interface Exit {
   signal: string | null;
 }
 
+export interface PeerOptions {
+  /** Variables beside those of this process. */
+  env?: NodeJS.ProcessEnv;
+  /** Goes before the command: a program that starts another one. */
+  wrap?: readonly string[];
+  /** Gets what the process prints. Without it that goes where this process prints. */
+  onOutput?: (text: string) => void;
+}
+
 /** A process that runs functions for a test. */
 export class Peer {
   readonly runtime: Runtime;
@@ -57,20 +58,23 @@ export class Peer {
   readonly #functions: FunctionSender;
   #hasEnded = false;
 
-  constructor(runtime: Runtime, env: NodeJS.ProcessEnv = {}) {
+  constructor(runtime: Runtime, { env = {}, wrap = [], onOutput }: PeerOptions = {}) {
     this.runtime = runtime;
-    const [file, ...args] = commandOf(runtime, path.join(root, "tests/support/peer_program.ts"));
-    this.#child = spawn(file, args, {
+    const program = path.join(root, "tests/support/peer_program.ts");
+    const [file, ...args] = [...wrap, ...peerCommand(runtime, program)];
+    this.#child = spawn(file!, args, {
       cwd: root,
       env: { ...process.env, ...peerSystem.env, ...env },
-      stdio: ["pipe", "pipe", "inherit"],
+      stdio: ["pipe", "pipe", onOutput === undefined ? "inherit" : "pipe"],
     });
     this.pid = this.#child.pid!;
     this.#functions = new FunctionSender((task) => this.#say(JSON.stringify(task)));
     createInterface(this.#child.stdout!).on("line", (line) => {
       if (line.startsWith(MARK)) this.#functions.settle(JSON.parse(line.slice(MARK.length)));
+      else if (onOutput !== undefined) onOutput(`${line}\n`);
       else console.log(`[${runtime} peer] ${line}`);
     });
+    if (onOutput !== undefined) this.#child.stderr!.setEncoding("utf8").on("data", onOutput);
     this.#child.stdin!.on("error", () => {}); // it is gone, which `ended` tells
     this.ended = new Promise((resolve) => {
       this.#child.once("exit", (code, signal) => {
@@ -117,7 +121,7 @@ export class Peer {
     return await this.ended;
   }
 
-  kill(signal: "SIGKILL" | "SIGSTOP" | "SIGCONT"): void {
+  kill(signal: NodeJS.Signals = "SIGKILL"): void {
     if (this.#hasEnded) return; // its id may be another's by now
     // Not by child.kill(): in Deno that does nothing after the first time.
     process.kill(this.pid, signal);

@@ -4,16 +4,14 @@
 import { execFile } from "node:child_process";
 import process from "node:process";
 import { fileURLToPath } from "node:url";
+import { commandOf, type Runtime } from "../../tools/runtimes.ts";
 import { native } from "./scratch.ts";
 
 /** The command that runs a program of the tests under the runtime of this test. */
-export function runtimeCommand(program: URL, flags = defaultFlags()): string[] {
-  return [process.execPath, ...flags, fileURLToPath(program)];
-}
-
-function defaultFlags(): string[] {
-  if (native.runtime === "deno") return ["run", "-A", "--no-check", "--quiet"];
-  return native.runtime === "node" ? ["--no-warnings"] : [];
+export function runtimeCommand(program: URL, flags?: string[]): string[] {
+  const file = fileURLToPath(program);
+  if (flags !== undefined) return [process.execPath, ...flags, file];
+  return commandOf(native.runtime as Runtime, file, { start: [process.execPath] });
 }
 
 /** What a child process said. */

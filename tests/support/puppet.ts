@@ -1,47 +1,15 @@
-// Puppets: processes of any runtime that hold Causeway objects and do what a test tells them, one
-// JSON line at a time. The test kills, stops and measures them from outside.
+// Puppets: peers (peers.ts) that hold Causeway objects and do what a test tells them by the name of
+// an order (puppet_orders.ts). The test kills, stops and measures them from outside.
 
-import { type ChildProcess, spawn } from "node:child_process";
-import path from "node:path";
-import process from "node:process";
-import readline from "node:readline";
+import assert from "node:assert/strict";
 import { after } from "node:test";
-import { bun, deno, node } from "../../tools/toolchain.mjs";
+import { type Exit, Peer, type Runtime, runtimes } from "./peers.ts";
 import { within } from "./watchdog.ts";
 
-export type Runtime = "deno" | "bun" | "node";
-export const runtimes: readonly Runtime[] = ["deno", "bun", "node"];
-
-/** How a runtime runs a TypeScript file. */
-export const commands: Readonly<Record<Runtime, readonly string[]>> = {
-  deno: [deno, "run", "-A", "--no-check", "--quiet", "--v8-flags=--expose-gc"],
-  bun: [bun, "run"],
-  node: [node, "--no-warnings", "--expose-gc"],
-};
-
-const program = path.join(import.meta.dirname, "puppet_main.ts");
+export { type Runtime, runtimes };
 
 /** Longest wait for an answer of a puppet, in ms. */
 const PATIENCE = 30_000;
-
-/** An error as a puppet reports it. */
-export class PuppetError extends Error {
-  readonly code: string | undefined;
-  readonly reason: string | undefined;
-
-  constructor(reported: { name: string; message: string; code?: string; reason?: string }) {
-    super(reported.message);
-    this.name = reported.name;
-    this.code = reported.code;
-    this.reason = reported.reason;
-  }
-}
-
-interface Reply {
-  id: number;
-  value?: unknown;
-  error?: { name: string; message: string; code?: string; reason?: string };
-}
 
 const living = new Set<Puppet>();
 /** Those of a test that failed would keep the run from ending. */
@@ -49,110 +17,60 @@ after(() => {
   for (const puppet of living) puppet.kill();
 });
 
-export class Puppet {
-  readonly runtime: Runtime;
-  readonly child: ChildProcess;
-  /** How it ended: an exit code or the name of a signal. */
-  readonly ended: Promise<number | string>;
-  /** All that it printed to stderr. */
+export class Puppet extends Peer {
+  /** All that it printed. */
   errors = "";
-  readonly #pending = new Map<number, PromiseWithResolvers<Reply>>();
-  readonly #up: Promise<unknown>;
-  #count = 0;
-  #how: number | string | undefined;
 
   /** `wrap` goes before the command: a program that starts another one. */
   constructor(runtime: Runtime, directory: string, wrap: readonly string[] = []) {
-    this.runtime = runtime;
-    const [file, ...args] = [...wrap, ...commands[runtime], program];
-    this.child = spawn(file!, args, {
-      env: { ...process.env, CAUSEWAY_DIR: directory, NO_COLOR: "1" },
-      stdio: ["pipe", "pipe", "pipe"],
+    super(runtime, {
+      env: { CAUSEWAY_DIR: directory, NO_COLOR: "1" },
+      wrap,
+      onOutput: (text) => this.errors += text,
     });
     living.add(this);
-    this.child.stdin!.on("error", () => {}); // it was killed: `ended` tells
-    this.child.stderr!.setEncoding("utf8").on("data", (text: string) => this.errors += text);
-    this.ended = new Promise((resolve) => {
-      this.child.once("exit", (code, signal) => {
-        living.delete(this);
-        this.#how = signal ?? code!;
-        resolve(this.#how);
-        for (const { reject } of this.#pending.values()) reject(this.#gone(signal ?? code));
-        this.#pending.clear();
-      });
-    });
-    const lines = readline.createInterface({ input: this.child.stdout! });
-    lines.on("line", (line) => this.#answer(line));
-    this.#up = this.#wait(0).promise;
-    this.#up.catch(() => {}); // a test may kill it before it is up
+    this.ended.then(() => living.delete(this));
   }
 
-  get pid(): number {
-    return this.child.pid!;
-  }
-
-  /** Resolves when it has loaded the library and takes commands. */
+  /** Resolves when it has loaded the library and takes orders. */
   async up(): Promise<this> {
-    await within(this.#up, `${this.runtime} to start`, PATIENCE);
+    const loaded = this.run(async ({ orders }) => void await orders());
+    await within(loaded, `${this.runtime} to start`, 2 * PATIENCE); // many start at once
     return this;
   }
 
-  #wait(id: number): PromiseWithResolvers<Reply> {
-    const pending = Promise.withResolvers<Reply>();
-    this.#pending.set(id, pending);
-    return pending;
-  }
-
-  #answer(line: string): void {
-    if (!line.startsWith("{")) {
-      this.errors += `${line}\n`;
-      return;
-    }
-    const reply = JSON.parse(line) as Reply;
-    this.#pending.get(reply.id)?.resolve(reply);
-    this.#pending.delete(reply.id);
-  }
-
-  #gone(how: unknown): Error {
-    return new Error(`the ${this.runtime} puppet ended (${how}) ${this.errors}`);
+  #order(order: string, options: object): Promise<unknown> {
+    return this.run(
+      async ({ orders }, order: string, options: object) => (await orders())[order]!(options),
+      order,
+      options,
+    );
   }
 
   /** Gives an order without waiting for what comes of it. */
   post(order: string, options: object = {}): void {
-    this.child.stdin!.write(`${JSON.stringify({ id: ++this.#count, order, ...options })}\n`);
+    this.#order(order, options).catch(() => {});
   }
 
   /** Gives an order and returns what came of it. */
   // deno-lint-ignore no-explicit-any -- the orders are untyped, as their answers are
   async do(order: string, options: object = {}, patience = PATIENCE): Promise<any> {
-    if (this.#how !== undefined) throw this.#gone(this.#how);
-    const { promise } = this.#wait(this.#count + 1);
-    promise.catch(() => {}); // the time may be over before it is killed
-    this.post(order, options);
-    const reply = await within(promise, `${this.runtime} to ${order}`, patience);
-    if (reply.error !== undefined) throw new PuppetError(reply.error);
-    return reply.value;
-  }
-
-  signal(name: NodeJS.Signals): void {
-    process.kill(this.pid, name);
-  }
-
-  kill(): void {
-    this.child.kill("SIGKILL");
+    const done = this.#order(order, options);
+    done.catch(() => {}); // the time may be over before it is killed
+    return await within(done, () => `${this.runtime} to ${order} ${this.errors}`, patience);
   }
 
   /** Kills it, and waits until it is gone. */
-  async end(): Promise<void> {
+  async die(): Promise<Exit> {
     this.kill();
-    await within(this.ended, `${this.runtime} to die`, PATIENCE);
+    return await within(this.ended, `${this.runtime} to die`, PATIENCE);
   }
 
   /** Closes what it has open and lets it end by itself. */
   async finish(): Promise<void> {
     await this.do("closeAll");
-    this.child.stdin!.end();
-    const how = await within(this.ended, `${this.runtime} to end by itself`, PATIENCE);
-    if (how !== 0) throw this.#gone(how);
+    this.leave();
+    const exit = await within(this.ended, `${this.runtime} to end by itself`, PATIENCE);
+    assert.deepEqual(exit, { code: 0, signal: null }, this.errors);
   }
 }

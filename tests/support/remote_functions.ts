@@ -7,6 +7,7 @@
 import assert from "node:assert/strict";
 import * as ipc from "../../mod.ts";
 import * as payloads from "./payloads.ts";
+import type { Orders } from "./puppet_orders.ts";
 import * as values from "./values.ts";
 import { Worker } from "./workers.ts";
 
@@ -34,6 +35,8 @@ export interface Surroundings {
   collectGarbage(): Promise<void>;
   sleep(milliseconds: number): Promise<void>;
   startWorker(): Promise<Worker>;
+  /** What puppets can be told to do (puppet.ts). */
+  orders(): Promise<Orders>;
 }
 
 // deno-lint-ignore no-explicit-any
@@ -51,7 +54,7 @@ export interface Task {
 export interface Outcome {
   id: number;
   value?: unknown;
-  error?: { name: string; message: string; code?: string; stack?: string };
+  error?: { name: string; message: string; code?: string; reason?: string; stack?: string };
 }
 
 /** The side that sends functions. */
@@ -108,6 +111,7 @@ export class FunctionRunner {
     collectGarbage,
     sleep,
     startWorker: () => Worker.start(),
+    orders: loadOrders,
   };
 
   constructor(send: (outcome: Outcome) => void) {
@@ -134,8 +138,18 @@ export class FunctionRunner {
 function describe(error: unknown): NonNullable<Outcome["error"]> {
   if (!(error instanceof Error)) return { name: "thrown", message: String(error) };
   const { name, message, stack = "" } = error;
-  const code = (error as { code?: unknown }).code;
-  return { name, message, stack, ...(typeof code === "string" ? { code } : {}) };
+  const { code, reason } = error as { code?: unknown; reason?: unknown };
+  return {
+    ...{ name, message, stack },
+    ...(typeof code === "string" ? { code } : {}),
+    ...(typeof reason === "string" ? { reason } : {}),
+  };
+}
+
+let orders: Promise<Orders> | undefined;
+
+function loadOrders(): Promise<Orders> {
+  return orders ??= import("./puppet_orders.ts").then((module) => module.orders);
 }
 
 export function sleep(milliseconds: number): Promise<void> {

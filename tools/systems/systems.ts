@@ -10,8 +10,7 @@ import process from "node:process";
 import { targetName } from "../../src/platform/embedded.ts";
 import { foreignBinary, foreignFolder } from "./foreign.ts";
 import { muslLoader } from "./musl.ts";
-import type { Runtime } from "../parts.ts";
-import { bun, deno, node } from "../toolchain.mjs";
+import { binaries, type Runtime, runtimes } from "../runtimes.ts";
 import { wineBinary, wineCommand, wineEnv, winePath, wineTemporary } from "./wine.ts";
 
 /** How the runtimes are started on one system. */
@@ -34,14 +33,12 @@ export interface System {
   command(runtime: Runtime): [string, ...string[]];
 }
 
-const runtimes = ["deno", "bun", "node"] as const;
-
 const native: System = {
   name: "",
   target: targetName(process.platform, process.arch, false),
   runtimes,
   patience: 1,
-  command: (runtime) => [{ deno, bun, node }[runtime]],
+  command: (runtime) => [binaries[runtime]],
 };
 
 const ARM64: Readonly<Record<Runtime, string>> = {

@@ -15,7 +15,7 @@ import os from "node:os";
 import path from "node:path";
 import process from "node:process";
 import { foreignBinary, unpackOnce } from "./foreign.ts";
-import type { Runtime } from "../parts.ts";
+import type { Runtime } from "../runtimes.ts";
 import { root, windows, zig } from "../toolchain.mjs";
 
 const folder = path.join(root, "build/wine");

@@ -1,9 +1,8 @@
-// The program of a puppet (puppet.ts), for any runtime: takes orders from stdin, one JSON line each.
+// What a puppet (puppet.ts) does when it is told to, in any runtime.
 
 import { spawn } from "node:child_process";
 import fs from "node:fs";
 import process from "node:process";
-import readline from "node:readline";
 import { Channel, PeerGoneError, RpcClient, RpcServer } from "../../mod.ts";
 
 // A request's first byte says what its handler shall do with it.
@@ -240,7 +239,9 @@ async function settled({ on, killedAt, patience }: Order): Promise<object> {
 
 // -------------------------------------------------------------------- orders
 
-const orders: Record<string, (order: Order) => unknown> = {
+export type Orders = Readonly<Record<string, (order: Order) => unknown>>;
+
+export const orders: Orders = {
   open,
   request,
   /** Starts a request and answers at once; `await` gives the result. */
@@ -357,11 +358,9 @@ const orders: Record<string, (order: Order) => unknown> = {
     }, 0);
   },
   reject: () => void Promise.reject(new Error("unhandled, as ordered")),
-  /** Nothing keeps the process alive any more: it falls off the end. */
-  fallOff: () => {
+  /** Nothing that is open keeps the process alive any more. */
+  unrefAll: () => {
     for (const { object } of held.values()) object.unref();
-    lines.close();
-    process.stdin.destroy();
   },
 };
 
@@ -389,18 +388,3 @@ function describe(error: unknown): object {
   const { name, message, code, reason } = error as PeerGoneError;
   return { name, message: message ?? String(error), code, reason };
 }
-
-function reply(line: object): void {
-  fs.writeSync(1, `${JSON.stringify(line)}\n`);
-}
-
-const lines = readline.createInterface({ input: process.stdin });
-lines.on("line", async (line) => {
-  const order = JSON.parse(line);
-  try {
-    reply({ id: order.id, value: await orders[order.order]!(order) });
-  } catch (error) {
-    reply({ id: order.id, error: describe(error) });
-  }
-});
-reply({ id: 0 });
