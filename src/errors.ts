@@ -382,3 +382,11 @@ export class VersionMismatchError extends CausewayError {
     );
   }
 }
+
+/**
+ * Is it a shortage that may pass: of descriptors, mappings, memory or space? What failed for
+ * it is worth another try.
+ */
+export function isShortage(error: unknown): boolean {
+  return error instanceof LimitError || error instanceof NoSpaceError;
+}

@@ -519,6 +519,11 @@ export class Connection implements Source, Responder {
     return !this.#consumer.hasMore() && !this.#peerClosed() && !this.streams.isDirty;
   }
 
+  /** See {@linkcode Source}. */
+  fail(error: unknown): void {
+    this.#end("corrupt", error);
+  }
+
   #canFlush(): boolean {
     try {
       if (!this.#sendQueue.isEmpty) return this.#sendQueue.canFlush();

@@ -104,6 +104,11 @@ export class Invitation implements Source {
     return !this.#open || this.#state() === SideState.absent;
   }
 
+  /** See {@linkcode Source}. */
+  fail(): void {
+    if (this.#open) this.withdraw();
+  }
+
   #state(): number {
     return this.#segment.u32(ConnectionLayout.b + Side.state);
   }

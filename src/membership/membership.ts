@@ -11,12 +11,14 @@
  *
  * @module
  */
-import { CapacityMismatchError, CodecMismatchError, TimeoutError } from "../errors.ts";
+import { CapacityMismatchError, CodecMismatchError, isShortage } from "../errors.ts";
+import { BUSY } from "../memory/directory.ts";
 import { Header, Kind, MembershipLayout, PAGE } from "../memory/layout.ts";
 import { isNodeId } from "../memory/names.ts";
 import { removeUnused, SHARED_FILE } from "../memory/nodes.ts";
 import { Segment, writeText } from "../memory/segment.ts";
 import { MemberTable } from "./member_table.ts";
+import type { Handle } from "../wake/handle.ts";
 import type { Realm } from "../wake/realm.ts";
 
 /** What a membership is, and what it must be if it exists. */
@@ -65,8 +67,9 @@ export interface MembershipHooks {
 
 const DURABLE_FILE = "durable";
 const MEMBER = "member-";
-/** When the lock of the folder couldn't be had for a recovery: again after so many ms. */
-const RETRY = 1000;
+/** The first and the longest time until a recovery that wasn't possible is tried again, in ms. */
+const FIRST_RETRY = 20;
+const LONGEST_RETRY = 1000;
 
 let count = 0;
 
@@ -81,6 +84,8 @@ export class Membership {
   readonly #hooks: MembershipHooks;
   readonly #memberFile: string;
   readonly #look = (): void => this.#recoverDead();
+  #startTimer: (task: () => void, milliseconds: number) => unknown;
+  #retryDelay = FIRST_RETRY;
   #closed = false;
 
   private constructor(
@@ -95,17 +100,72 @@ export class Membership {
     this.#parts = parts;
     this.#hooks = hooks;
     this.#memberFile = memberFile;
+    this.#startTimer = (task, milliseconds) => realm.reactor.startTimer(task, milliseconds);
     this.segment = segment;
     this.members = new MemberTable(realm, segment);
     this.index = this.members.join(source);
     hooks.joined?.(segment, this.index);
-    realm.onDeathHint.add(this.#look);
   }
 
   /**
-   * Opens or makes it and becomes a member, with the source of the reactor that
-   * others ring.
+   * Opens or makes the shared segment and becomes a member; others ring the handle's source.
+   * The pattern calls {@linkcode Membership.leave} when the handle closes.
+   *
+   * @throws {TimeoutError} Another process held the folder's lock for too long.
    */
+  static async open(
+    handle: Handle,
+    parameters: MembershipParameters,
+    hooks: MembershipHooks,
+    signal?: AbortSignal,
+  ): Promise<Membership> {
+    const { realm, index } = handle;
+    const parts = [parameters.folder, parameters.encoded];
+    let membership: Membership;
+    try {
+      reapDead(realm, parts);
+      membership = await realm.locked(
+        parts,
+        (path) => Membership.#enter(realm, parts, path, parameters, hooks, index),
+        signal,
+      );
+    } catch (error) {
+      realm.directory.prune(parts);
+      throw error;
+    }
+    membership.#startTimer = (task, milliseconds) => handle.startTimer(task, milliseconds);
+    handle.onDeathHint(membership.#look);
+    membership.#recoverDead();
+    return membership;
+  }
+
+  /** Makes the member's file and the membership, under the lock of the folder. */
+  static #enter(
+    realm: Realm,
+    parts: string[],
+    path: string,
+    parameters: MembershipParameters,
+    hooks: MembershipHooks,
+    source: number,
+  ): Membership {
+    const memberFile = `${path}/${MEMBER}${source}-${++count}-${realm.id}`;
+    makeMemberFile(realm, memberFile);
+    try {
+      const segment = openOrMake(realm, path, parameters, hooks);
+      try {
+        return new Membership(realm, parts, hooks, memberFile, segment, source);
+      } catch (error) {
+        segment.close();
+        throw error;
+      }
+    } catch (error) {
+      realm.directory.removeFile(memberFile);
+      removeUnused(realm.directory, parts);
+      throw error;
+    }
+  }
+
+  /** The same for what isn't on a handle yet, blocking the thread. */
   static join(
     realm: Realm,
     parameters: MembershipParameters,
@@ -113,82 +173,100 @@ export class Membership {
     source: number,
   ): Membership {
     const parts = [parameters.folder, parameters.encoded];
-    reapDead(realm, parts);
     let membership: Membership;
     try {
-      membership = realm.directory.locked(parts, (path) => {
-        const memberFile = `${path}/${MEMBER}${source}-${++count}-${realm.id}`;
-        makeMemberFile(realm, memberFile);
-        try {
-          const segment = openOrMake(realm, path, parameters, hooks);
-          try {
-            return new Membership(realm, parts, hooks, memberFile, segment, source);
-          } catch (error) {
-            segment.close();
-            throw error;
-          }
-        } catch (error) {
-          realm.directory.removeFile(memberFile);
-          removeUnused(realm.directory, parts);
-          throw error;
-        }
-      });
+      reapDead(realm, parts);
+      membership = realm.directory.locked(
+        parts,
+        (path) => Membership.#enter(realm, parts, path, parameters, hooks, source),
+      );
     } catch (error) {
       realm.directory.prune(parts);
       throw error;
     }
+    realm.onDeathHint.add(membership.#look);
     membership.#recoverDead();
     return membership;
   }
 
   /**
-   * Ends the membership. The pattern has given back all that it held. For `stayMapped` see
-   * {@linkcode Segment.close}.
+   * Ends the membership, in the background if another process holds the folder's lock. The
+   * pattern has given back all that it held, and doesn't use the segment any more. For
+   * `stayMapped` see {@linkcode Segment.close}.
    */
   leave(stayMapped = false): void {
     if (this.#closed) return;
     this.#closed = true;
     this.#realm.onDeathHint.delete(this.#look);
     const { directory } = this.#realm;
-    directory.locked(this.#parts, () => {
-      this.members.leave(this.index);
-      directory.removeFile(this.#memberFile);
-      removeUnused(directory, this.#parts);
+    let isOut = false;
+    this.#realm.eventually(() => {
+      if (!isOut) {
+        const left = directory.tryLocked(this.#parts, () => {
+          this.members.leave(this.index);
+          directory.removeFile(this.#memberFile);
+          removeUnused(directory, this.#parts);
+        });
+        if (left === BUSY) return BUSY;
+        isOut = true;
+        this.members.close();
+        this.segment.close(stayMapped);
+      }
+      directory.prune(this.#parts);
+      return undefined;
     });
-    directory.prune(this.#parts);
-    this.members.close();
-    this.segment.close(stayMapped);
   }
 
-  /** Called on each hint of a death: recovers and frees the slots of the dead. */
+  /**
+   * Called on each hint of a death: recovers and frees the slots of the dead. What isn't
+   * possible now, because another process holds the lock or descriptors are short, is tried
+   * again.
+   */
   #recoverDead(): void {
     if (this.#closed) return;
-    const dead = this.members.dead();
-    if (dead.length === 0) return;
+    let recovered: boolean | typeof BUSY;
     try {
-      this.#realm.directory.locked(this.#parts, () => {
-        for (const one of dead) {
-          if (!this.members.isSame(one)) continue; // somebody else was faster
-          this.#hooks.recover(this.segment, one.member, this.index);
-          this.members.leave(one.member);
-        }
-      });
+      recovered = this.#tryRecover();
     } catch (error) {
-      if (!(error instanceof TimeoutError)) throw error;
-      this.#realm.reactor.startTimer(this.#look, RETRY);
+      if (!isShortage(error)) throw error;
+      recovered = BUSY;
+    }
+    if (recovered === BUSY) {
+      this.#startTimer(this.#look, this.#retryDelay);
+      this.#retryDelay = Math.min(2 * this.#retryDelay, LONGEST_RETRY);
       return;
     }
-    // The realm doesn't know them as its peers any more.
-    for (const { id } of dead) this.#realm.isDead(id);
+    this.#retryDelay = FIRST_RETRY;
+    if (!recovered) return;
     this.members.ringAll();
     this.#hooks.onRecovered?.();
   }
 
-  /** Removes one that stayed and that nobody uses; false if there is none, or somebody uses it. */
-  static remove(realm: Realm, folder: string, encoded: string): boolean {
+  #tryRecover(): boolean | typeof BUSY {
+    const dead = this.members.dead();
+    if (dead.length === 0) return false;
+    const locked = this.#realm.directory.tryLocked(this.#parts, () => {
+      for (const one of dead) {
+        if (!this.members.isSame(one)) continue; // another process was faster
+        this.#hooks.recover(this.segment, one.member, this.index);
+        this.members.leave(one.member);
+      }
+      return true;
+    });
+    if (locked === BUSY) return BUSY;
+    // The realm doesn't know them as its peers any more.
+    for (const { id } of dead) this.#realm.isDead(id);
+    return true;
+  }
+
+  /**
+   * Removes a segment that stayed and that no process uses; false if there is none, or a
+   * process uses it.
+   */
+  static async remove(realm: Realm, folder: string, encoded: string): Promise<boolean> {
     const parts = [folder, encoded];
     reapDead(realm, parts);
-    const removed = realm.directory.locked(parts, (path) => {
+    const removed = await realm.locked(parts, (path) => {
       if (realm.directory.list(path).some((file) => isNodeId(file.slice(-16)))) return false;
       const files = [DURABLE_FILE, SHARED_FILE];
       return files.filter((file) => realm.directory.removeFile(`${path}/${file}`)).length > 0;

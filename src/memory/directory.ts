@@ -24,8 +24,11 @@ export function nativePath(path: string): Uint8Array {
   return encoder.encode(`${path}\0`);
 }
 
-/** How long to wait for the lock of a directory, which is held for microseconds. */
-const LOCK_TIMEOUT_MS = 10_000;
+/** Another process holds the lock. */
+export const BUSY: unique symbol = Symbol("busy");
+
+/** How long to wait for the lock of a directory, which is held for microseconds, in ms. */
+export const LOCK_TIMEOUT_MS = 10_000;
 
 /** The runtime directory of a realm, with the few operations the library needs. */
 export class RuntimeDirectory {
@@ -86,9 +89,28 @@ export class RuntimeDirectory {
   }
 
   /**
-   * Runs `task` while nobody else holds the lock of `root/parts…`; the directory
-   * is made before, and removed after if it is empty. The system drops the lock
-   * of a holder that dies.
+   * Runs `task` under the lock of `root/parts…`, or returns {@linkcode BUSY} at once if
+   * another process holds it. The directory is made before. The system drops the lock of
+   * a holder that dies.
+   */
+  tryLocked<T>(parts: string[], task: (path: string) => T): T | typeof BUSY {
+    const { shim } = this.binding;
+    return this.within<T | typeof BUSY>(parts, (path) => {
+      const handle = shim.cw_directory_lock(nativePath(path), 0);
+      if (handle === Status.notFound) return "gone";
+      if (handle === Status.timeout || handle === Status.busy) return BUSY;
+      if (handle < 0) throw statusError(shim, handle, "lock the directory", path);
+      try {
+        return task(path);
+      } finally {
+        shim.cw_directory_unlock(handle);
+      }
+    });
+  }
+
+  /**
+   * Runs `task` under the lock of `root/parts…`, blocking the thread while another process
+   * holds it: see {@linkcode RuntimeDirectory.tryLocked} and `Realm.locked`.
    */
   locked<T>(parts: string[], task: (path: string) => T): T {
     const { shim } = this.binding;

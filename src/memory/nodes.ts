@@ -14,6 +14,7 @@ import {
   KindMismatchError,
   VersionMismatchError,
 } from "../errors.ts";
+import { BUSY } from "./directory.ts";
 import type { RuntimeDirectory } from "./directory.ts";
 import { Header, Kind, NodeLayout, PipeLayout } from "./layout.ts";
 import { isNodeId, randomNodeId } from "./names.ts";
@@ -69,38 +70,44 @@ export function openNode(
   return Segment.open(binding, directory.path(NODES, id), Kind.node);
 }
 
-/** Is there proof that the node is dead? Cleans up after it if so. */
+/** Is there proof that the node is dead? */
 export function isNodeDead(binding: Binding, directory: RuntimeDirectory, id: string): boolean {
-  if (Segment.probeLease(binding, directory.path(NODES, id)) === true) return false;
-  reapNode(directory, id);
-  return true;
+  return Segment.probeLease(binding, directory.path(NODES, id)) !== true;
 }
 
-/** Removes all that a node left behind. Its death has been proved. */
-export function reapNode(directory: RuntimeDirectory, id: string): void {
+/**
+ * Removes all that a node left behind. Its death has been proved. False if another process
+ * holds the lock of a folder: the node's own file stays then, so that this process or another
+ * can do the rest later.
+ */
+export function reapNode(directory: RuntimeDirectory, id: string): boolean {
+  let isDone = true;
   for (const kind of directory.list(directory.root)) {
     if (kind === NODES || kind.startsWith(".")) continue;
     for (const name of directory.list(directory.path(kind))) {
-      removeOf(directory, id, kind, name);
+      if (!removeOf(directory, id, kind, name)) isDone = false;
     }
   }
-  directory.removeFile(directory.path(NODES, id));
+  if (isDone) directory.removeFile(directory.path(NODES, id));
+  return isDone;
 }
 
-function removeOf(directory: RuntimeDirectory, id: string, kind: string, name: string): void {
+function removeOf(directory: RuntimeDirectory, id: string, kind: string, name: string): boolean {
   const files = directory.list(directory.path(kind, name));
   if (files.includes(SHARED_FILE)) {
-    // Whoever joins holds the lock, and counts on the shared file to stay.
-    directory.locked([kind, name], () => {
+    // A process that joins holds the lock, and counts on the shared file to stay.
+    const removed = directory.tryLocked([kind, name], () => {
       removeFilesOf(directory, id, [kind, name]);
       removeUnused(directory, [kind, name]);
     });
+    if (removed === BUSY) return false;
     directory.prune([kind, name]);
-    return;
+    return true;
   }
   const removed = removeFilesOf(directory, id, [kind, name]);
-  // An empty folder may be of one who died before there was a file in it, or after.
+  // An empty folder may be that of a process that died before there was a file in it, or after.
   if (removed === files.length) directory.prune([kind, name]);
+  return true;
 }
 
 function removeFilesOf(directory: RuntimeDirectory, id: string, parts: string[]): number {
@@ -153,7 +160,7 @@ export function sweep(binding: Binding, directory: RuntimeDirectory): void {
     if (!isNodeId(id)) continue;
     const held = Segment.probeLease(binding, path);
     if (id !== file) removeUnpublished(directory, path, held);
-    else if (held === false) reapNode(directory, id);
+    else if (held === false) reapNode(directory, id); // what it leaves, the next sweep removes
   }
 }
 

@@ -95,6 +95,8 @@ export interface Shim {
   cw_descriptor_close(descriptor: number): number;
 }
 
+export type { AsyncScope } from "./async_scope.ts";
+
 /** The watcher's way back into the event loop. */
 export interface Notifier {
   /** Address of a native function that wakes the event loop from any thread, or null. */

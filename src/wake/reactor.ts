@@ -10,9 +10,10 @@
  *
  * @module
  */
-import type { Binding, Notifier, Timer } from "../platform/binding.ts";
+import type { AsyncScope, Binding, Notifier, Timer } from "../platform/binding.ts";
 import { FOREVER, Status } from "../platform/binding.ts";
 import { LimitError, SystemError } from "../errors.ts";
+import { errorSink } from "../failures.ts";
 import type { RuntimeDirectory } from "../memory/directory.ts";
 import { MAX_SOURCES, NodeLayout } from "../memory/layout.ts";
 import { NODES } from "../memory/nodes.ts";
@@ -35,7 +36,7 @@ export const Polled = {
 /** A value of {@linkcode Polled}. */
 export type Polled = (typeof Polled)[keyof typeof Polled];
 
-/** Something that may have work: an end of a connection, the door of a server. */
+/** Something that may have work: an end of a connection, a server that accepts clients. */
 export interface Source {
   /** Does what there is to do, at most a bounded amount. */
   poll(): Polled;
@@ -44,6 +45,11 @@ export interface Source {
    * nothing to do.
    */
   arm(): boolean;
+  /**
+   * Ends the source, because its `poll` or `arm` threw: a table in shared memory that makes
+   * no sense, for one. Other sources go on.
+   */
+  fail?(error: unknown): void;
 }
 
 /** How long a reactor polls without finding work before it parks; about what a wake costs. */
@@ -74,6 +80,14 @@ interface Slot {
 /** The source of an index that is reserved. */
 const IDLE: Source = { poll: () => Polled.nothing, arm: () => true };
 
+/** What is neither a user's failure nor the end of something that is open. */
+const reportFailure = errorSink(undefined);
+
+function endSource(source: Source, error: unknown): void {
+  if (source.fail === undefined) throw error;
+  source.fail(error);
+}
+
 /** See the module. */
 export class Reactor {
   /** Asked by calls that settle without waiting, see {@linkcode Yielder}. */
@@ -103,6 +117,11 @@ export class Reactor {
   readonly #watcher: unknown;
   readonly #turn = (): void => this.#runTurn();
   readonly #visit = (index: number): void => this.#heatIndex(index);
+  readonly #spinTurn = (): boolean => this.#spin();
+  /** The context in which callbacks can be called without entering it; see {@linkcode Reactor.call}. */
+  #scope: AsyncScope | undefined;
+  /** The context that the next turn had better run in. */
+  #preferredScope: AsyncScope | undefined;
 
   /** `onDeaths` is called when some node may have died. */
   constructor(
@@ -230,7 +249,7 @@ export class Reactor {
 
   /** A timer that doesn't keep the process alive. */
   startTimer(task: () => void, milliseconds: number): Timer {
-    return this.#binding.startTimer(task, milliseconds);
+    return this.#binding.startTimer(() => this.guard(task), milliseconds);
   }
 
   /** The same for any time, also longer than the runtimes' 2^31 - 1 ms, and `Infinity`. */
@@ -284,16 +303,82 @@ export class Reactor {
     if (this.#closed) return;
     this.#now = 0;
     this.yielder.turned();
+    let parked = false;
+    try {
+      parked = this.#work();
+    } finally {
+      // Whatever happened: sources that aren't polled any more would be deaf.
+      if (!parked && !this.#scheduled && !this.#closed) {
+        this.#scheduled = true;
+        this.#binding.nextTurn(this.#turn);
+      }
+    }
+  }
+
+  /** One turn's work; true if the reactor sleeps after it. */
+  #work(): boolean {
     this.#checkDeaths();
     // A death can close what was open last, and this with it.
-    if (this.#closed) return;
-    const worked = this.#spin();
-    if (this.#closed) return;
-    if (worked) this.#onWork();
-    else if (this.#isIdleForLong() && this.#park()) return;
-    if (!this.#scheduled) {
-      this.#scheduled = true;
-      this.#binding.nextTurn(this.#turn);
+    if (this.#closed) return true;
+    const worked = this.#spinInScope();
+    if (this.#closed) return true;
+    if (!worked) return this.#isIdleForLong() && this.#park();
+    this.#onWork();
+    return false;
+  }
+
+  /**
+   * Entering a context costs up to half a microsecond, so it is entered once for the turn:
+   * the one in which a callback was called last.
+   */
+  #spinInScope(): boolean {
+    const scope = this.#preferredScope;
+    if (scope === undefined) return this.#spin();
+    this.#preferredScope = undefined;
+    this.#scope = scope;
+    try {
+      return scope.runInAsyncScope(this.#spinTurn, undefined);
+    } finally {
+      this.#scope = undefined;
+    }
+  }
+
+  /**
+   * Calls a callback in the context in which it was registered; `undefined`: in the present
+   * one.
+   */
+  call<Args extends unknown[], R>(
+    scope: AsyncScope | undefined,
+    task: (...args: Args) => R,
+    self: unknown,
+    ...args: Args
+  ): R {
+    const outer = this.#scope;
+    // The callback may change its context and come back here, through a blocking call.
+    this.#scope = undefined;
+    try {
+      if (scope === outer || scope === undefined) return Reflect.apply(task, self, args);
+      this.#preferredScope = scope;
+      return scope.runInAsyncScope(task, self, ...args);
+    } finally {
+      this.#scope = outer;
+    }
+  }
+
+  /** Ends a source whose `poll` or `arm` threw. */
+  #fail(slot: Slot, error: unknown): void {
+    const at = this.#hot.indexOf(slot);
+    if (at >= 0) this.#hot.splice(at, 1);
+    slot.hot = false;
+    this.guard(() => endSource(slot.source, error));
+  }
+
+  /** Runs a task that must not end anything else; what it throws nobody else could handle. */
+  guard(task: () => void): void {
+    try {
+      task();
+    } catch (error) {
+      reportFailure(error);
     }
   }
 
@@ -322,7 +407,12 @@ export class Reactor {
     const hot = this.#hot;
     for (let i = 0; i < hot.length; i++) {
       const slot = hot[i]!;
-      const polled = slot.source.poll();
+      let polled: Polled = Polled.resolved;
+      try {
+        polled = slot.source.poll();
+      } catch (error) {
+        this.#fail(slot, error);
+      }
       if (polled > result) result = polled;
       if (this.#closed) return result;
       if (hot[i] !== slot) i--;
@@ -336,7 +426,17 @@ export class Reactor {
     for (let excess = this.#hot.length - MAX_HOT; excess > 0; excess--) {
       const slot = this.#hot.shift()!;
       slot.hot = false;
-      if (!slot.source.arm()) this.#heatIndex(slot.index);
+      if (!this.#arm(slot)) this.#heatIndex(slot.index);
+    }
+  }
+
+  /** Arms a source; one that throws is ended, and has nothing to do any more. */
+  #arm(slot: Slot): boolean {
+    try {
+      return slot.source.arm();
+    } catch (error) {
+      this.#fail(slot, error);
+      return true;
     }
   }
 
@@ -361,10 +461,11 @@ export class Reactor {
   #park(): boolean {
     const hot = this.#hot;
     for (let i = hot.length - 1; i >= 0; i--) {
-      const slot = hot[i]!;
-      if (!slot.source.arm()) continue;
+      const slot = hot[i];
+      // Arming one can end others.
+      if (slot === undefined || !this.#arm(slot)) continue;
       slot.hot = false;
-      hot.splice(i, 1);
+      if (hot[i] === slot) hot.splice(i, 1);
     }
     if (hot.length > 0) return false;
     this.#holdProcess();
@@ -410,7 +511,12 @@ export class Reactor {
 
   #look(source: Source, isDone: () => boolean): boolean {
     for (let look = 0; look < BLOCKING_LOOKS; look++) {
-      source.poll();
+      try {
+        source.poll();
+      } catch (error) {
+        this.guard(() => endSource(source, error));
+        if (!isDone()) throw error; // its end didn't end the wait
+      }
       if (isDone()) return true;
     }
     return false;

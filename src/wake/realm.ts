@@ -1,13 +1,14 @@
 /**
- * A realm: this thread's part in one runtime directory. It owns the node, the
- * reactor, and knows the nodes of its peers. Everything that is opened in the
- * same directory shares it; it goes with the last of them.
+ * A realm: this thread's part in one runtime directory. It owns the node and the
+ * reactor, and knows the nodes of its peers. Everything that is opened in the same
+ * directory shares it; it goes with the last of them.
  *
  * @module
  */
 import type { Binding } from "../platform/binding.ts";
 import { binding } from "../platform/runtime.ts";
-import { RuntimeDirectory } from "../memory/directory.ts";
+import { CausewayError, isShortage, TimeoutError } from "../errors.ts";
+import { BUSY, LOCK_TIMEOUT_MS, RuntimeDirectory } from "../memory/directory.ts";
 import { NodeLayout } from "../memory/layout.ts";
 import { createNode, isNodeDead, openNode, reapNode, removeNode, sweep } from "../memory/nodes.ts";
 import type { Segment } from "../memory/segment.ts";
@@ -29,6 +30,10 @@ export class Peer {
     this.segment = segment;
   }
 }
+
+/** The first and the longest time between two tries in the background, in ms. */
+const FIRST_RETRY = 5;
+const LONGEST_RETRY = 1000;
 
 const realms = new Map<string, Realm>();
 
@@ -68,7 +73,7 @@ export class Realm {
 
   /**
    * The realm of a directory (default: `CAUSEWAY_DIR` or the user's own) for one
-   * more user, who gives `closer` to {@linkcode Realm.release}. `closer` is called
+   * more user, which gives `closer` to {@linkcode Realm.release}. `closer` is called
    * when the process or worker ends before that.
    */
   static async acquire(directory: string | undefined, closer: () => void): Promise<Realm> {
@@ -107,11 +112,14 @@ export class Realm {
   }
 
   /** Does something with the realm of a directory, which lives on if the task uses it. */
-  static async visit<T>(directory: string | undefined, task: (realm: Realm) => T): Promise<T> {
+  static async visit<T>(
+    directory: string | undefined,
+    task: (realm: Realm) => T | Promise<T>,
+  ): Promise<T> {
     const closer = (): void => {};
     const realm = await Realm.acquire(directory, closer);
     try {
-      return task(realm);
+      return await task(realm);
     } finally {
       realm.release(closer);
     }
@@ -127,20 +135,123 @@ export class Realm {
     this.#closers.delete(closer);
     if (this.#closers.size > 0 || this.#closed) return;
     this.#closed = true;
-    realms.delete(this.directory.root);
-    for (const end of [...this.onEnd]) end();
+    if (realms.get(this.directory.root) === this) realms.delete(this.directory.root);
+    const { reactor } = this;
     const segment = this.#segment;
-    // We may be the last to know of somebody who died and was nobody's peer.
-    if (segment.u32(NodeLayout.deaths) !== 0) sweep(this.binding, this.directory);
-    this.reactor.close(() => segment.close());
+    for (const end of [...this.onEnd]) reactor.guard(end);
+    // This may be the last process to know of a death that was no peer's.
+    if (segment.u32(NodeLayout.deaths) !== 0) {
+      this.#tryIfPossible(() => sweep(this.binding, this.directory));
+    }
+    reactor.guard(() => reactor.close(() => segment.close()));
     this.#peers.clear();
-    removeNode(this.directory, this.id);
+    this.#tryIfPossible(() => removeNode(this.directory, this.id));
   }
 
-  /** Closes everything that is open in this realm. */
-  closeAll(): void {
-    for (const closer of [...this.#closers]) closer();
+  /** Cleaning up that another process can do as well: a shortage is no reason to fail. */
+  #tryIfPossible(task: () => void): void {
+    this.reactor.guard(() => {
+      try {
+        task();
+      } catch (error) {
+        if (!(error instanceof CausewayError)) throw error;
+      }
+    });
   }
+
+  /** The process or worker ends: closes everything that is open in this realm. */
+  closeAll(): void {
+    for (const closer of [...this.#closers]) this.reactor.guard(closer);
+  }
+
+  // ------------------------------------------------------------------- locks
+
+  /**
+   * Runs `task` under the lock of a folder. Waits for the lock without blocking the
+   * thread, and keeps the process alive meanwhile.
+   *
+   * @throws {TimeoutError} Another process held the lock for too long: it may be stopped.
+   */
+  async locked<T>(
+    parts: string[],
+    task: (path: string) => T,
+    signal?: AbortSignal,
+  ): Promise<T> {
+    const end = performance.now() + LOCK_TIMEOUT_MS;
+    for (let delay = 1;; delay = Math.min(2 * delay, 50)) {
+      signal?.throwIfAborted();
+      const result = this.directory.tryLocked(parts, task);
+      if (result !== BUSY) return result;
+      if (performance.now() >= end) {
+        throw new TimeoutError(
+          `waiting for the lock of ${this.directory.path(...parts)}`,
+          LOCK_TIMEOUT_MS,
+          "a process that is stopped may hold it",
+        );
+      }
+      await this.#sleep(delay, signal);
+    }
+  }
+
+  #sleep(milliseconds: number, signal: AbortSignal | undefined): Promise<void> {
+    const { reactor } = this;
+    const { promise, resolve } = Promise.withResolvers<void>();
+    const timer = reactor.startTimer(resolve, milliseconds);
+    const wake = (): void => resolve();
+    signal?.addEventListener("abort", wake);
+    reactor.ref();
+    return promise.finally(() => {
+      reactor.unref();
+      reactor.stopTimer(timer);
+      signal?.removeEventListener("abort", wake);
+    });
+  }
+
+  /**
+   * Does something that may have to wait for another process, or for a shortage to pass: now,
+   * or again and again in the background. `task` returns {@linkcode BUSY} if it has to be
+   * tried again, and throws a shortage for the same; any other error ends the tries. The
+   * realm lives on until then, the process doesn't: the task is tried once more at its end.
+   */
+  eventually(task: () => unknown): void {
+    if (this.#try(task)) return;
+    let delay = FIRST_RETRY;
+    let isOver = false;
+    const end = (): void => {
+      isOver = true;
+      this.release(closer);
+    };
+    // Called when the process ends.
+    const closer = (): void => {
+      this.#try(task);
+      end();
+    };
+    const retry = (): void => {
+      if (isOver) return;
+      if (this.#try(task)) return end();
+      delay = Math.min(2 * delay, LONGEST_RETRY);
+      this.reactor.startTimer(retry, delay);
+    };
+    this.use(closer);
+    this.reactor.startTimer(retry, delay);
+  }
+
+  /** True if there is nothing to try again. */
+  #try(task: () => unknown): boolean {
+    try {
+      return task() !== BUSY;
+    } catch (error) {
+      if (isShortage(error)) return false;
+      if (!(error instanceof CausewayError)) {
+        this.reactor.guard(() => {
+          throw error;
+        });
+      }
+      return true;
+    }
+  }
+
+  // ------------------------------------------------------------------- peers
 
   /** Uses a peer's node; `undefined` if it is dead. Give it back with {@linkcode Realm.releasePeer}. */
   acquirePeer(id: string): Peer | undefined {
@@ -148,10 +259,10 @@ export class Realm {
     if (peer === undefined) {
       const segment = id === this.id ? this.#segment : openNode(this.binding, this.directory, id);
       if (segment === undefined) return undefined;
-      // A death before now is one that nobody will tell us of.
+      // A death before now is one that we won't be told of.
       if (id !== this.id && !segment.isLeaseHeld()) {
         segment.close();
-        reapNode(this.directory, id);
+        this.#reap(id);
         return undefined;
       }
       peer = new Peer(id, segment);
@@ -168,19 +279,31 @@ export class Realm {
     if (peer.id !== this.id) peer.segment.close();
   }
 
-  /** Is there proof that a node is dead? If so, what it left is removed. */
+  /** Is there proof that a node is dead? If so, what it left is removed, soon at least. */
   isDead(id: string): boolean {
-    return id !== this.id && isNodeDead(this.binding, this.directory, id);
+    if (id === this.id || !isNodeDead(this.binding, this.directory, id)) return false;
+    this.#reap(id);
+    return true;
+  }
+
+  #reap(id: string): void {
+    this.eventually(() => reapNode(this.directory, id) || BUSY);
   }
 
   #checkPeers(): void {
-    for (const look of this.onDeathHint) look();
-    for (const peer of [...this.#peers.values()]) {
-      if (peer.id === this.id || !peer.segment.mapped || peer.segment.isLeaseHeld()) continue;
+    const { reactor } = this;
+    for (const look of [...this.onDeathHint]) reactor.guard(look);
+    const dead = [...this.#peers.values()].filter((peer) => this.#hasDied(peer));
+    // Those that wait for them are told first: cleaning up can fail, or take long.
+    for (const peer of dead) {
       this.#peers.delete(peer.id);
-      reapNode(this.directory, peer.id);
-      for (const tell of [...peer.onDeath]) tell();
+      for (const tell of [...peer.onDeath]) reactor.guard(tell);
     }
+    for (const { id } of dead) if (!this.#closed) this.#reap(id);
+  }
+
+  #hasDied(peer: Peer): boolean {
+    return peer.id !== this.id && peer.segment.mapped && !peer.segment.isLeaseHeld();
   }
 }
 

@@ -1,26 +1,23 @@
 /**
- * Those of this realm who wait for the same thing: for room, for a message, for a
- * lock. The first in the line tries whenever its source is polled; who blocks the
- * thread goes to the front, because nobody behind it could go on before.
+ * The waits of this realm for one thing: for room, for a message, for a lock. The
+ * first in the queue tries whenever its source is polled. A wait that blocks the
+ * thread goes to the front, because none behind it could go on before.
  *
  * @module
  */
 import { TimeoutError } from "../errors.ts";
 import { Polled } from "./reactor.ts";
 import type { Reactor } from "./reactor.ts";
+import { Waiting } from "./waiting.ts";
+import type { WaitLimits } from "./waiting.ts";
+
+export type { WaitLimits } from "./waiting.ts";
 
 /** Tries to get it; `undefined` if it has to wait. What it throws ends the wait. */
 export type Attempt<T> = () => T | undefined;
 
-/** How long to wait, and who may end it. */
-export interface WaitLimits {
-  /** Milliseconds; `Infinity`: for ever. */
-  readonly timeout: number;
-  readonly signal?: AbortSignal | undefined;
-}
-
-/** One who waits. */
-interface Waiting {
+/** One wait. */
+interface Entry {
   /** True if it is over, with a value or an error. */
   attempt(): boolean;
   fail(reason: unknown): void;
@@ -32,12 +29,12 @@ export class WaitQueue {
   readonly #index: number;
   readonly #setWaiting: () => void;
   readonly #onCancel: () => void;
-  readonly #line: Waiting[] = [];
+  readonly #entries: Entry[] = [];
 
   /**
-   * `index`: the source that polls and arms this line. `setWaiting` asks the others,
-   * in shared memory, to ring that source. `onCancel`: one gave up that may have
-   * been rung: whoever waits elsewhere may have to be rung instead.
+   * `index`: the source that polls and arms this queue. `setWaiting` asks the others,
+   * in shared memory, to ring that source. `onCancel`: a wait that may have been rung
+   * for was given up, so another process that waits may have to be rung instead.
    */
   constructor(
     reactor: Reactor,
@@ -51,9 +48,9 @@ export class WaitQueue {
     this.#onCancel = onCancel;
   }
 
-  /** How many wait. */
+  /** Waits in the queue. */
   get length(): number {
-    return this.#line.length;
+    return this.#entries.length;
   }
 
   /**
@@ -61,10 +58,11 @@ export class WaitQueue {
    * {@linkcode Yielder}), then whenever the source is polled. Keeps the process alive.
    * Rejects with a {@linkcode TimeoutError} that says `what`, or with the signal's reason.
    */
-  wait<T>(attempt: Attempt<T>, what: string, { timeout, signal }: WaitLimits): Promise<T> {
+  wait<T>(attempt: Attempt<T>, what: string, limits: WaitLimits): Promise<T> {
+    const { timeout, signal } = limits;
     if (signal?.aborted) return Promise.reject(signal.reason);
     // A turn is asked for last: it counts this call.
-    if (this.#line.length === 0 && (timeout === 0 || !this.#reactor.yielder.isDue())) {
+    if (this.#entries.length === 0 && (timeout === 0 || !this.#reactor.yielder.isDue())) {
       try {
         const value = attempt();
         if (value !== undefined) return Promise.resolve(value);
@@ -73,64 +71,40 @@ export class WaitQueue {
       }
     }
     if (timeout === 0) return Promise.reject(new TimeoutError(what, timeout));
-    return new Promise((resolve, reject) => {
-      this.#push(attempt, resolve, reject, what, timeout, signal);
-    });
+    return this.#push(attempt, what, limits);
   }
 
-  #push<T>(
-    attempt: Attempt<T>,
-    resolve: (value: T) => void,
-    reject: (reason: unknown) => void,
-    what: string,
-    timeout: number,
-    signal: AbortSignal | undefined,
-  ): void {
-    const reactor = this.#reactor;
-    let over = false;
-    const end = (): void => {
-      // An attempt can close what it waits for, and throw after that.
-      if (over) return;
-      over = true;
-      timer.stop();
-      signal?.removeEventListener("abort", onAbort);
-      reactor.unref();
-    };
-    const waiting: Waiting = {
-      attempt: () => {
+  #push<T>(attempt: Attempt<T>, what: string, limits: WaitLimits): Promise<T> {
+    const waiting = new Waiting<T>(this.#reactor, what, limits, {
+      // A wait that let the event loop have its turn first hasn't tried yet.
+      beforeTimeout: () => void this.poll(),
+      onGivenUp: () => {
+        this.#remove(entry);
+        this.#onCancel();
+      },
+    });
+    const entry: Entry = {
+      attempt() {
         try {
           const value = attempt();
           if (value === undefined) return false;
-          end();
-          resolve(value);
+          waiting.resolve(value);
         } catch (error) {
-          waiting.fail(error);
+          // An attempt can close what it waits for, and throw after that.
+          waiting.reject(error);
         }
         return true;
       },
-      fail: (reason) => {
-        end();
-        reject(reason);
-      },
+      fail: (reason) => waiting.reject(reason),
     };
-    const onAbort = (): void => this.#cancel(waiting, signal!.reason);
-    const timer = reactor.startLongTimer(() => {
-      // A wait that let the event loop have its turn first hasn't tried yet.
-      this.poll();
-      this.#cancel(waiting, new TimeoutError(what, timeout));
-    }, timeout);
-    signal?.addEventListener("abort", onAbort);
-    reactor.ref();
-    this.#line.push(waiting);
-    reactor.heat(this.#index);
+    this.#entries.push(entry);
+    this.#reactor.heat(this.#index);
+    return waiting.promise;
   }
 
-  #cancel(waiting: Waiting, reason: unknown): void {
-    const at = this.#line.indexOf(waiting);
-    if (at < 0) return;
-    this.#line.splice(at, 1);
-    waiting.fail(reason);
-    this.#onCancel();
+  #remove(entry: Entry): void {
+    const at = this.#entries.indexOf(entry);
+    if (at >= 0) this.#entries.splice(at, 1);
   }
 
   /** The same, blocking the thread. @throws {TimeoutError} */
@@ -138,7 +112,7 @@ export class WaitQueue {
     let value = attempt();
     if (value !== undefined) return value;
     let failure: { reason: unknown } | undefined;
-    const waiting: Waiting = {
+    const entry: Entry = {
       attempt: () => {
         try {
           value = attempt();
@@ -150,18 +124,17 @@ export class WaitQueue {
       fail: (reason) => failure = { reason },
     };
     const isDone = (): boolean => value !== undefined || failure !== undefined;
-    this.#line.unshift(waiting);
+    this.#entries.unshift(entry);
     try {
       this.#reactor.block(this.#index, isDone, timeout);
     } catch (reason) {
-      // Got it all the same: it must not be lost, and what failed wasn't this wait.
+      // What the attempt got isn't lost because the sleep failed.
       if (value === undefined) failure ??= { reason };
     } finally {
-      const at = this.#line.indexOf(waiting);
-      if (at >= 0) this.#line.splice(at, 1);
+      // An entry left behind would take what comes for others.
+      this.#remove(entry);
     }
     if (value !== undefined) return value;
-    // The others may have to be rung instead.
     this.#onCancel();
     if (failure !== undefined) throw failure.reason;
     throw new TimeoutError(what, timeout);
@@ -170,28 +143,28 @@ export class WaitQueue {
   /** For the source's `poll`: lets those at the front try as long as they succeed. */
   poll(): Polled {
     let polled: Polled = Polled.nothing;
-    while (this.#line.length > 0 && this.#tryFirst()) polled = Polled.resolved;
+    while (this.#entries.length > 0 && this.#tryFirst()) polled = Polled.resolved;
     return polled;
   }
 
   #tryFirst(): boolean {
-    const first = this.#line[0]!;
+    const first = this.#entries[0]!;
     if (!first.attempt()) return false;
-    // An attempt can close what it waited for, and so empty the line.
-    if (this.#line[0] === first) this.#line.shift();
+    // An attempt can close what it waited for, and so empty the queue.
+    if (this.#entries[0] === first) this.#entries.shift();
     return true;
   }
 
-  /** For the source's `arm`: true if nobody waits, or all who do will be rung. */
+  /** For the source's `arm`: true if the queue is empty, or its source will be rung. */
   arm(): boolean {
-    if (this.#line.length === 0) return true;
+    if (this.#entries.length === 0) return true;
     this.#setWaiting();
-    // What came before the flag was seen is not told.
+    // ORDER: look again after the flag is set; what came before that is not told.
     return !this.#tryFirst();
   }
 
-  /** Ends all waits: it was closed. */
+  /** Ends all waits: what they wait for was closed. */
   fail(reason: unknown): void {
-    for (const waiting of this.#line.splice(0)) waiting.fail(reason);
+    for (const entry of this.#entries.splice(0)) entry.fail(reason);
   }
 }

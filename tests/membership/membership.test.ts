@@ -51,12 +51,12 @@ test("members share a segment that goes with the last of them", () =>
   }));
 
 test("a durable one stays, and can be removed when nobody uses it", () =>
-  withRealm((realm, scratch) => {
+  withRealm(async (realm, scratch) => {
     const first = Membership.join(realm, parameters, hooks, 1);
     first.segment.setU32(MembershipLayout.words, 5);
     const second = Membership.join(realm, { ...parameters, durable: true }, hooks, 2);
     second.leave();
-    assert.equal(Membership.remove(realm, "queue", "jobs"), false, "in use");
+    assert.equal(await Membership.remove(realm, "queue", "jobs"), false, "in use");
     first.leave();
     assert.deepEqual(scratch.files().filter((file) => file.startsWith("queue")), [
       "queue/jobs/durable",
@@ -64,8 +64,8 @@ test("a durable one stays, and can be removed when nobody uses it", () =>
     const again = Membership.join(realm, parameters, hooks, 3);
     assert.equal(again.segment.u32(MembershipLayout.words), 5);
     again.leave();
-    assert.equal(Membership.remove(realm, "queue", "jobs"), true);
-    assert.equal(Membership.remove(realm, "queue", "jobs"), false, "there is none");
+    assert.equal(await Membership.remove(realm, "queue", "jobs"), true);
+    assert.equal(await Membership.remove(realm, "queue", "jobs"), false, "there is none");
     assert.equal(fs.existsSync(scratch.at("queue")), false);
   }));
 

@@ -5,7 +5,14 @@ import process from "node:process";
 import { test } from "node:test";
 import { Header, Kind, NodeLayout } from "../../src/memory/layout.ts";
 import { isNodeId, randomNodeId } from "../../src/memory/names.ts";
-import { createNode, isNodeDead, NODES, openNode, removeNode } from "../../src/memory/nodes.ts";
+import {
+  createNode,
+  isNodeDead,
+  NODES,
+  openNode,
+  reapNode,
+  removeNode,
+} from "../../src/memory/nodes.ts";
 import { readText } from "../../src/memory/segment.ts";
 import { runtimeCommand } from "../support/process.ts";
 import { native, Scratch } from "../support/scratch.ts";
@@ -43,6 +50,7 @@ test("a node that is gone, or whose lease is free, is dead", () => {
   assert.equal(openNode(native, directory, randomNodeId(native.shim)), undefined);
   const id = deadNode(scratch);
   assert.equal(isNodeDead(native, directory, id), true);
+  assert.equal(reapNode(directory, id), true);
   assert.deepEqual(scratch.files(), []);
 });
 
@@ -66,6 +74,7 @@ test("a dead node's files go, nobody else's", () => {
     }
   }
   assert.equal(isNodeDead(native, directory, id), true);
+  assert.equal(reapNode(directory, id), true);
   const left = scratch.files();
   assert.equal(left.length, 6);
   assert.ok(left.every((file) => file.endsWith(living.id)), left.join(" "));
