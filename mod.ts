@@ -7,12 +7,16 @@
  *
  * @example
  * ```ts
- * import { connect, serve } from "@causeway/ipc";
+ * import { serve } from "@causeway/ipc";
  *
- * // one process
  * await using server = await serve("math", { add: (a: number, b: number) => a + b });
+ * ```
  *
- * // another one, in another runtime
+ * In another process, in the same or another runtime:
+ *
+ * ```ts
+ * import { connect } from "@causeway/ipc";
+ *
  * interface Api {
  *   add(a: number, b: number): number;
  * }

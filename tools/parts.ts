@@ -34,6 +34,7 @@ export const unit: Part = { runtimes: all, limit: 60, long: false, atOnce: 2, ne
 // deno-fmt-ignore: it is a table
 export const parts: Record<string, Part> = {
   cross:  { runtimes: all,  limit: 240, long: false, atOnce: 2, needs: [] },
+  docs: { runtimes: all, limit: 240, long: false, atOnce: 2, needs: [] },
   examples: { runtimes: node, limit: 180, long: false, atOnce: 1, needs: [] },
   crash:  { runtimes: node, limit: 900, long: true,  atOnce: 1, needs: [] },
   idle:   { runtimes: node, limit: 180, long: true,  atOnce: 1, needs: [] },

@@ -121,7 +121,7 @@ interface Received<T> {
  * its order. It takes from the rings only what its user takes.
  *
  * @example
- * ```ts ignore
+ * ```ts
  * import { Subscriber } from "@causeway/ipc";
  *
  * await using subscriber = await Subscriber.open<{ symbol: string; price: number }>("prices");
