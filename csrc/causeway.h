@@ -116,6 +116,9 @@ CW_API int32_t cw_file_remove(const char *path);
 /* Atomic; replaces what is there. */
 CW_API int32_t cw_file_rename(const char *from, const char *to);
 
+/* One more name for a file, in the same file system: a hard link. CW_EEXISTS if there is one. */
+CW_API int32_t cw_file_link(const char *from, const char *to);
+
 /* ---------------------------------------------------------------- segments */
 
 /* What create and open write into `out` (three 64-bit words). */

@@ -179,3 +179,7 @@ int32_t cw_file_remove(const char *path) {
 int32_t cw_file_rename(const char *from, const char *to) {
   return rename(from, to) == 0 ? CW_OK : cw_fail_errno(errno);
 }
+
+int32_t cw_file_link(const char *from, const char *to) {
+  return link(from, to) == 0 ? CW_OK : cw_fail_errno(errno);
+}

@@ -168,7 +168,9 @@ static int32_t rename_once(const WCHAR *from, const WCHAR *to) {
                                                           : cw_fail_windows(GetLastError());
 }
 
-int32_t cw_file_rename(const char *from, const char *to) {
+/* Runs `once` on two paths, again while another process has one of the files open for a moment. */
+static int32_t with_paths(const char *from, const char *to,
+                          int32_t (*once)(const WCHAR *, const WCHAR *)) {
   WCHAR old[CW_PATH_SPACE];
   WCHAR new[CW_PATH_SPACE];
   int32_t status = cw_wide_path(from, old);
@@ -176,8 +178,20 @@ int32_t cw_file_rename(const char *from, const char *to) {
   if (status < 0) return status;
   uint64_t deadline = cw_deadline(PATIENCE_US);
   for (unsigned turn = 0;; turn++) {
-    status = rename_once(old, new);
+    status = once(old, new);
     if (status != CW_EBUSY || cw_milliseconds_until(deadline) == 0) return status;
     cw_back_off(turn);
   }
+}
+
+int32_t cw_file_rename(const char *from, const char *to) {
+  return with_paths(from, to, rename_once);
+}
+
+static int32_t link_once(const WCHAR *from, const WCHAR *to) {
+  return CreateHardLinkW(to, from, NULL) ? CW_OK : cw_fail_windows(GetLastError());
+}
+
+int32_t cw_file_link(const char *from, const char *to) {
+  return with_paths(from, to, link_once);
 }

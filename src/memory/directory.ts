@@ -167,6 +167,15 @@ export class RuntimeDirectory {
     return true;
   }
 
+  /** Gives a file one more name; false if it, or the target's directory, is gone. */
+  link(from: string, to: string): boolean {
+    const { shim } = this.binding;
+    const status = shim.cw_file_link(nativePath(from), nativePath(to));
+    if (status === Status.notFound) return false;
+    if (status < 0) throw statusError(shim, status, "link", from);
+    return true;
+  }
+
   /**
    * Removes `root/parts…` and its parents as far as they are empty. The lowest is
    * removed under its lock: whoever holds that counts on the directory to stay. The

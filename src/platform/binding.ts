@@ -55,6 +55,7 @@ export interface Shim {
   cw_directory_space(path: Uint8Array, out: BigUint64Array): number;
   cw_file_remove(path: Uint8Array): number;
   cw_file_rename(from: Uint8Array, to: Uint8Array): number;
+  cw_file_link(from: Uint8Array, to: Uint8Array): number;
   cw_segment_create(path: Uint8Array, pages: number, out: BigUint64Array): number;
   cw_segment_open(path: Uint8Array, out: BigUint64Array): number;
   cw_segment_release_handle(segment: BigUint64Array): number;
@@ -159,6 +160,7 @@ export const SYMBOLS: Readonly<Record<keyof Shim, string>> = {
   cw_directory_space: "pp",
   cw_file_remove: "p",
   cw_file_rename: "pp",
+  cw_file_link: "pp",
   cw_segment_create: "pup",
   cw_segment_open: "pp",
   cw_segment_release_handle: "p",

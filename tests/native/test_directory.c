@@ -189,6 +189,10 @@ static void listed(void) {
   CHECK_IS(cw_directory_list(path, NULL, 0), 7);
   CHECK_IS(cw_directory_remove(path), CW_EBUSY);
   CHECK_IS(cw_file_rename(in_scratch("list/a"), in_scratch("list/\xc3\xa4\xc3\xb6")), CW_OK);
+  CHECK_IS(cw_file_link(in_scratch("list/a"), in_scratch("list/b")), CW_ENOTFOUND);
+  CHECK_IS(cw_file_link(in_scratch("list/\xc3\xa4\xc3\xb6"), in_scratch("list/b")), CW_OK);
+  CHECK_IS(cw_file_link(in_scratch("list/\xc3\xa4\xc3\xb6"), in_scratch("list/b")), CW_EEXISTS);
+  CHECK_IS(cw_file_remove(in_scratch("list/b")), CW_OK);
   CHECK_IS(cw_file_remove(in_scratch("list/a")), CW_ENOTFOUND);
   CHECK_IS(cw_file_remove(in_scratch("list/\xc3\xa4\xc3\xb6")), CW_OK);
   CHECK_IS(cw_directory_remove(path), CW_OK);
