@@ -186,7 +186,11 @@ export class Handle {
   #hook(hooks: Set<() => void>, task: () => void): () => void {
     const hook = (): void => this.guard(task);
     hooks.add(hook);
-    return this.onClose(() => hooks.delete(hook));
+    const forget = this.onClose(() => hooks.delete(hook));
+    return () => {
+      hooks.delete(hook);
+      forget();
+    };
   }
 
   /** Runs a task later, unless the handle is closed before. Doesn't keep the process alive. */

@@ -192,3 +192,18 @@ test("callbacks run in the context in which the handle was opened", async () => 
   one.handle.close();
   two.handle.close();
 });
+
+test("a hook that was taken back isn't called, though its peer is used by others", async () => {
+  using scratch = new Scratch();
+  const { handle } = await open(scratch);
+  const peer = handle.realm.acquirePeer(handle.realm.id)!;
+  let told = 0;
+  const forget = handle.onPeerDeath(peer, () => void told++);
+  handle.onPeerDeath(peer, () => void told++);
+  forget();
+  for (const tell of peer.onDeath) tell();
+  assert.equal(told, 1);
+  handle.realm.releasePeer(peer);
+  handle.close();
+  assert.equal(peer.onDeath.size, 0);
+});
