@@ -76,10 +76,11 @@ export type {
   MessageInfo,
   SubscriberOptions,
   SubscriberStatistics,
+  ValuesOptions,
 } from "./src/topic/subscriber.ts";
 export { Loan } from "./src/topic/loan.ts";
 export type { Bytes, Decoded, TopicOptions } from "./src/topic/options.ts";
-export type { TopicGoneReason } from "./src/topic/subscriber_table.ts";
+export type { LagAction, TopicGoneReason } from "./src/topic/subscriber_table.ts";
 export type { Codec, FunctionTable, ReferenceType } from "./src/codec/codec.ts";
 export { Receiver } from "./src/pipe/receiver.ts";
 export type { ReceiveOptions, ReceiverOptions } from "./src/pipe/receiver.ts";

@@ -68,11 +68,15 @@ export class BackpressureError extends CausewayError {
   readonly limit: number;
 
   /** Made by the library only. */
-  constructor(queued: number, size: number, limit: number) {
+  constructor(
+    queued: number,
+    size: number,
+    limit: number,
+    advice = "await `writable` before sending, or raise `sendQueueBytes`",
+  ) {
     super(
       "BACKPRESSURE",
-      `the send queue holds ${queued} bytes and can't take ${size} more (limit ${limit}): ` +
-        "await `writable` before sending, or raise `sendQueueBytes`",
+      `the send queue holds ${queued} bytes and can't take ${size} more (limit ${limit}): ${advice}`,
     );
     this.queued = queued;
     this.limit = limit;
@@ -175,7 +179,10 @@ export class KindMismatchError extends CausewayError {
   }
 }
 
-/** A subscriber fell behind a publisher and was disconnected from it, as it had asked. */
+/**
+ * A subscriber fell behind a publisher and was disconnected from it, as its `onLag` or the
+ * publisher's `maxLag` asks.
+ */
 export class LaggedError extends CausewayError {
   /** Id of the publisher. */
   readonly publisher: string;
@@ -185,8 +192,8 @@ export class LaggedError extends CausewayError {
     super(
       "LAGGED",
       `a subscriber of topic "${name}" fell so far behind publisher ${publisher} that it was ` +
-        'disconnected from it, as `onLag: "disconnect"` asks: open a new one to go on, read ' +
-        "faster, or give the publisher a larger `capacity`",
+        "disconnected from it, as its `onLag` or the publisher's `maxLag` asks: open a new one to " +
+        "go on, read faster, or give the publisher a larger `capacity` or `maxLag`",
     );
     this.publisher = publisher;
   }

@@ -349,6 +349,7 @@ export const PublisherState = { open: 1, closed: 2 } as const;
  *     128   source: source index in the creator's ready bitmap
  *     132   state: 1 open, 2 closed
  *     136   slots: how many there are
+ *     140   overtakes: 1 if it may overtake subscribers that block, see `maxLag`
  *     256   oldest: position of the oldest record that stays whole (publisher)
  *     384   wanted: bit 0: some subscriber waits; bit 1: some slot changed hands
  *     2048  name: length (u32), then UTF-8 (cut at 2044 bytes)
@@ -358,6 +359,7 @@ export const PublisherLayout = {
   source: 128,
   state: 132,
   slots: 136,
+  overtakes: 140,
   oldest: 256,
   wanted: 384,
   name: 2048,
@@ -375,7 +377,7 @@ export const SlotState = { free: 0, joining: 1, open: 2, cut: 3 } as const;
 export const Attached = { no: 0, yes: 1, lagged: 2 } as const;
 
 /** What a subscriber wants when it lags. */
-export const LagPolicy = { block: 0, dropOldest: 1, disconnect: 2 } as const;
+export const LagPolicy = { block: 0, dropOldest: 1, disconnect: 2, latest: 3 } as const;
 /** A value of {@linkcode LagPolicy}. */
 export type LagPolicy = (typeof LagPolicy)[keyof typeof LagPolicy];
 
@@ -386,12 +388,12 @@ export type LagPolicy = (typeof LagPolicy)[keyof typeof LagPolicy];
  *     +4    source: index in its node's ready bitmap
  *     +8    node id (8 bytes)
  *     +16   count: tells it from other subscribers of its node
- *     +20   policy: 0 block, 1 drop the oldest, 2 disconnect
+ *     +20   policy: 0 block, 1 drop the oldest, 2 disconnect, 3 only the latest
  *     +24   history: how many of the last messages it wants
  *     +28   attached: 1 when the subscriber has mapped the ring, 2 when it left because it lagged
  *     +64   start: position of its first record (publisher)
  *     +68   sequence: number of that record, low word, then high word (publisher)
- *     +76   lag: counts looks at which it was behind `oldest` (publisher)
+ *     +76   lag: counts how often the publisher overtook it, or was about to (publisher)
  *     +80   room wanted: the publisher waits for this one; cleared by who rings
  *     +128  head: position up to which it has read (subscriber)
  *     +132  waiting: it wants to be rung at the next message; cleared by the publisher
@@ -427,9 +429,20 @@ export function publisherData(slots: number): number {
  *
  *     0     header; codec
  *     128   announcements: counts publishers that came; written by them
- *     256   policy: 0 block, 1 drop the oldest, 2 disconnect
+ *     256   policy: 0 block, 1 drop the oldest, 2 disconnect, 3 only the latest
+ *     260   state: 0 open, 1 closed
+ *     264   shortage: 1 while the subscriber lacks what it needs to open some publisher
  */
-export const SubscriberLayout = { announcements: 128, policy: 256, pages: 1 } as const;
+export const SubscriberLayout = {
+  announcements: 128,
+  policy: 256,
+  state: 260,
+  shortage: 264,
+  pages: 1,
+} as const;
+
+/** States of a subscriber. */
+export const SubscriberState = { open: 0, closed: 1 } as const;
 
 /** The least and the greatest capacity of a ring, in bytes; powers of two. */
 export const MIN_CAPACITY = 4096;

@@ -2,9 +2,9 @@
  * A subscriber's end of a broadcast ring.
  *
  * Records are copied out in batches before they are looked at, as in `consumer.ts`.
- * The publisher doesn't wait for a subscriber that drops or wants to be
- * disconnected: it may overwrite what is being copied. It moves `oldest` first, so
- * the copy is whole if, after it, `oldest` isn't beyond its beginning and nobody
+ * The publisher waits only for subscribers that block, and not for all of these: it
+ * may overwrite what the others are copying. It moves `oldest` first, so the copy is
+ * whole if, after it, `oldest` isn't beyond its beginning and the publisher hasn't
  * counted us as lagging. Otherwise the copy is thrown away, reading goes on at
  * `oldest`, and the numbers of the records say exactly how many were lost.
  *
@@ -15,7 +15,7 @@
  * @module
  */
 import { CorruptSegmentError } from "../errors.ts";
-import { LagPolicy, PublisherLayout, SubscriberSlot, Wanted } from "../memory/layout.ts";
+import { LagPolicy, PublisherLayout, SlotState, SubscriberSlot, Wanted } from "../memory/layout.ts";
 import type { Segment } from "../memory/segment.ts";
 import { PARTS_FLAG } from "./broadcast_producer.ts";
 import { checkAligned, maxPayload, RECORD_HEADER, RecordKind } from "./record.ts";
@@ -24,6 +24,15 @@ import { LARGE, MAX_BATCH, slabFor } from "./slab.ts";
 
 /** How often to begin anew when the publisher overtakes us again and again; then it is a later poll's turn. */
 const TRIES = 64;
+
+/** How to read a ring. */
+export interface ReadingMode {
+  readonly policy: LagPolicy;
+  /** May the publisher overwrite what we haven't read? Always, unless the policy is to block. */
+  readonly mayBeOvertaken: boolean;
+  /** Large payloads in place, if we can't be overtaken. */
+  readonly borrow?: boolean;
+}
 
 /** See the module. After {@linkcode BroadcastConsumer.next} its fields hold the message. */
 export class BroadcastConsumer {
@@ -44,6 +53,7 @@ export class BroadcastConsumer {
   readonly #headWord: number;
   readonly #lagWord: number;
   readonly #policy: LagPolicy;
+  readonly #mayBeOvertaken: boolean;
   readonly #borrow: boolean;
   readonly #data: number;
   readonly #capacity: number;
@@ -71,16 +81,14 @@ export class BroadcastConsumer {
 
   /**
    * `slot` and `data` are offsets in the segment, which the caller has checked; the
-   * publisher has opened the slot. `borrow`: large payloads in place, if the policy is
-   * to hold the publisher back.
+   * publisher has opened the slot.
    */
   constructor(
     segment: Segment,
     slot: number,
     data: number,
     capacity: number,
-    policy: LagPolicy,
-    borrow = false,
+    { policy, mayBeOvertaken, borrow = false }: ReadingMode,
   ) {
     this.#bytes = segment.bytes;
     this.#words = segment.words;
@@ -88,7 +96,8 @@ export class BroadcastConsumer {
     this.#headWord = (slot + SubscriberSlot.head) >> 2;
     this.#lagWord = (slot + SubscriberSlot.lag) >> 2;
     this.#policy = policy;
-    this.#borrow = borrow && policy === LagPolicy.block;
+    this.#mayBeOvertaken = mayBeOvertaken || policy !== LagPolicy.block;
+    this.#borrow = borrow && !this.#mayBeOvertaken;
     this.#data = data;
     this.#capacity = capacity;
     this.#mask = capacity - 1;
@@ -193,7 +202,7 @@ export class BroadcastConsumer {
 
   /** Has the publisher gone beyond our position? */
   #isLagging(): boolean {
-    if (this.#policy === LagPolicy.block) return false;
+    if (!this.#mayBeOvertaken) return false;
     const oldest = Atomics.load(this.#words, PublisherLayout.oldest >> 2);
     return ((oldest - this.#position) | 0) > 0 ||
       Atomics.load(this.#words, this.#lagWord) !== this.#lag;
@@ -201,15 +210,16 @@ export class BroadcastConsumer {
 
   /** Was what we read from our position on whole until now? */
   #isWhole(): boolean {
-    if (this.#policy === LagPolicy.block) return true;
-    // This store between the reads and the look keeps their order on every processor.
+    if (!this.#mayBeOvertaken) return true;
+    // ORDER: this store between the reads and the look keeps them apart on every processor.
     Atomics.store(this.#words, this.#headWord, this.#position);
     return !this.#isLagging();
   }
 
-  /** Goes on at the oldest record. False if we are to be disconnected instead. */
+  /** Goes on at the oldest record. False if the publisher disconnected us instead. */
   #beginAnew(): boolean {
-    if (this.#policy === LagPolicy.disconnect) {
+    const state = Atomics.load(this.#words, (this.#slot + SubscriberSlot.state) >> 2);
+    if (this.#policy === LagPolicy.disconnect || state === SlotState.cut) {
       this.isCut = true;
       return false;
     }
@@ -217,7 +227,7 @@ export class BroadcastConsumer {
       this.#lag = Atomics.load(this.#words, this.#lagWord);
       this.#position = checkAligned(Atomics.load(this.#words, PublisherLayout.oldest >> 2));
       Atomics.store(this.#words, this.#headWord, this.#position);
-      // Whoever slept between the last two lines may have been overtaken by whole laps.
+      // A thread that slept between these lines may have been overtaken by whole laps.
       if (Atomics.load(this.#words, this.#lagWord) === this.#lag) break;
     }
     this.#unreleased = 0;
@@ -230,6 +240,10 @@ export class BroadcastConsumer {
     if (this.isCut) return -1;
     const words = this.#words;
     for (let tries = 0; tries < TRIES; tries++) {
+      if (this.#policy === LagPolicy.latest && !this.#skipToNewest()) {
+        if (this.isCut) return -1;
+        continue;
+      }
       const at = this.#at();
       // A plain look costs a tenth of an atomic one. What it finds is confirmed.
       if (words[at] === 0) {
@@ -259,6 +273,34 @@ export class BroadcastConsumer {
     return -1;
   }
 
+  /** Moves to the newest record that is there. False if the publisher overtook us meanwhile. */
+  #skipToNewest(): boolean {
+    const words = this.#words;
+    let newest = this.#position;
+    let passed = 0;
+    while (passed < this.#capacity) {
+      const offset = (this.#position + passed) & this.#mask;
+      const at = (this.#data + offset) >> 2;
+      if (words[at] === 0) break;
+      const length = (Atomics.load(words, at) >>> 0) - 1;
+      const room = this.#capacity - offset;
+      const isPad = (words[at + 1]! & 0xff) === RecordKind.pad;
+      const size = isPad ? this.#padSize(length, room) : this.#sizeOf(length, room);
+      if (size === 0) break;
+      if (!isPad) newest = (this.#position + passed) | 0;
+      passed += size;
+    }
+    if (passed > 0 && !this.#isWhole()) {
+      this.#beginAnew();
+      return false;
+    }
+    if (newest !== this.#position) {
+      this.#position = newest;
+      this.#isLost = true;
+    }
+    return true;
+  }
+
   /** Bytes of a pad, 0 if it can't be one: no pad is longer than the longest record. */
   #padSize(length: number, room: number): number {
     return length + 8 === room && room <= this.#capacity >> 2 ? room : 0;
@@ -272,6 +314,7 @@ export class BroadcastConsumer {
 
   /** How far small records reach that are there, from a first one of `bytes`. */
   #extent(at: number, bytes: number, room: number): number {
+    if (this.#policy === LagPolicy.latest) return bytes;
     const words = this.#words;
     const most = Math.min(room, this.#maxBatch);
     while (bytes < most) {

@@ -33,6 +33,8 @@ export type CutReason = "lagged" | "corrupt";
 interface Reader {
   readonly slot: number;
   readonly policy: LagPolicy;
+  /** Its policy is to block, but it doesn't until it has caught up. */
+  isOvertaken: boolean;
 }
 
 /** See the module. */
@@ -218,7 +220,7 @@ export class BroadcastProducer {
     words[(slot + SubscriberSlot.lag) >> 2] = 0;
     words[(slot + SubscriberSlot.roomWanted) >> 2] = 0;
     Atomics.store(words, (slot + SubscriberSlot.head) >> 2, position);
-    this.#readers.push({ slot, policy });
+    this.#readers.push({ slot, policy, isOvertaken: false });
     this.#forget();
   }
 
@@ -226,6 +228,25 @@ export class BroadcastProducer {
   remove(slot: number): void {
     const at = this.#readers.findIndex((reader) => reader.slot === slot);
     if (at >= 0) this.#readers.splice(at, 1);
+    this.#forget();
+  }
+
+  /**
+   * Doesn't wait for a subscriber that blocks until it has caught up. It loses what is
+   * overwritten meanwhile, and finds out how much. Only for a subscriber that expects it.
+   */
+  overtake(slot: number): void {
+    const reader = this.#readers.find((reader) => reader.slot === slot);
+    if (reader === undefined || reader.policy !== LagPolicy.block) return;
+    reader.isOvertaken = true;
+    Atomics.add(this.#words, (slot + SubscriberSlot.lag) >> 2, 1);
+    this.#forget();
+  }
+
+  /** Disconnects a subscriber that expects it: it lags. */
+  disconnect(slot: number): void {
+    const at = this.#readers.findIndex((reader) => reader.slot === slot);
+    if (at >= 0) this.#cut(at, "lagged");
     this.#forget();
   }
 
@@ -243,13 +264,15 @@ export class BroadcastProducer {
     }
   }
 
-  /** Calls `visit` for each subscriber that held back what had no room. */
-  eachBlocking(visit: (slot: number) => void): void {
-    for (const { slot, policy } of this.#readers) {
-      if (policy !== LagPolicy.block) continue;
+  /** The slots of the subscribers that hold back what had no room. */
+  blocking(): number[] {
+    const slots: number[] = [];
+    for (const { slot, policy, isOvertaken } of this.#readers) {
+      if (policy !== LagPolicy.block || isOvertaken) continue;
       const head = Atomics.load(this.#words, (slot + SubscriberSlot.head) >> 2);
-      if (((this.#target - head) | 0) > 0) visit(slot);
+      if (((this.#target - head) | 0) > 0) slots.push(slot);
     }
+    return slots;
   }
 
   /** Frees room for `bytes` behind the tail, if no subscriber holds us back. */
@@ -285,20 +308,22 @@ export class BroadcastProducer {
   #mayDrop(target: number): boolean {
     const isStale = ((this.#tail - this.#lookedAt) >>> 0) >= this.capacity >> 1;
     if (!isStale && ((target - this.#leastHead) | 0) <= 0) return true;
-    this.#leastHead = this.#leastBlocking();
+    this.#leastHead = this.#leastBlocking(target);
     if (((target - this.#leastHead) | 0) > 0) return false;
     this.#markLagging(target);
     this.#lookedAt = this.#tail;
     return true;
   }
 
-  /** The least position of those that hold us back. */
-  #leastBlocking(): number {
+  /** The least position of the subscribers that block; those that were overtaken are behind `target`. */
+  #leastBlocking(target: number): number {
     let least = this.#tail;
     for (let i = this.#readers.length - 1; i >= 0; i--) {
-      const { slot, policy } = this.#readers[i]!;
-      if (policy !== LagPolicy.block) continue;
-      const head = Atomics.load(this.#words, (slot + SubscriberSlot.head) >> 2);
+      const reader = this.#readers[i]!;
+      if (reader.policy !== LagPolicy.block) continue;
+      const head = Atomics.load(this.#words, (reader.slot + SubscriberSlot.head) >> 2);
+      if (reader.isOvertaken && ((target - head) | 0) > 0) continue;
+      reader.isOvertaken = false;
       const used = (this.#tail - head) >>> 0;
       if (used > this.capacity || (used & 7) !== 0) this.#cut(i, "corrupt");
       else if (((least - head) | 0) > 0) least = head;
@@ -313,19 +338,22 @@ export class BroadcastProducer {
   #markLagging(target: number): void {
     const kept = (this.#tail - target) >>> 0;
     for (let i = this.#readers.length - 1; i >= 0; i--) {
-      const { slot, policy } = this.#readers[i]!;
-      if (policy === LagPolicy.block) continue;
+      const { slot, policy, isOvertaken } = this.#readers[i]!;
+      if (policy === LagPolicy.block && !isOvertaken) continue;
       const head = Atomics.load(this.#words, (slot + SubscriberSlot.head) >> 2);
       if (((this.#tail - head) >>> 0) <= kept) continue;
-      Atomics.add(this.#words, (slot + SubscriberSlot.lag) >> 2, 1);
       if (policy === LagPolicy.disconnect) this.#cut(i, "lagged");
+      else Atomics.add(this.#words, (slot + SubscriberSlot.lag) >> 2, 1);
     }
   }
 
+  /** Forgets a subscriber. `onCut` writes its state. */
   #cut(index: number, reason: CutReason): void {
     const { slot } = this.#readers[index]!;
     this.#readers.splice(index, 1);
     this.#onCut(slot, reason);
+    // ORDER: a subscriber that sees the new count finds that it was cut, and why.
+    if (reason === "lagged") Atomics.add(this.#words, (slot + SubscriberSlot.lag) >> 2, 1);
   }
 
   #landmark(index: number): number {

@@ -3,8 +3,9 @@
  *
  *     <root>/topic/<name>/publisher-<source>-<count>-<node>    a ring, and a slot for each subscriber
  *     <root>/topic/<name>/subscriber-<source>-<count>-<node>   a subscriber's registration
+ *     <root>/topic/<name>/invitation-…-<node>                  see `invitations.ts`
  *
- * Joining and leaving happen under the lock of the folder.
+ * Publishers and subscribers open under the lock of the folder. Closing needs no lock.
  *
  * @module
  */
@@ -42,7 +43,7 @@ export interface Participant {
 
 let count = 0;
 
-/** A new one of this realm. */
+/** A new participant of this realm. */
 export function newParticipant(realm: Realm, source: number): Participant {
   return { source, count: ++count, node: realm.id };
 }
@@ -77,11 +78,14 @@ export const POLICIES = {
   "block": LagPolicy.block,
   "drop-oldest": LagPolicy.dropOldest,
   "disconnect": LagPolicy.disconnect,
+  "latest": LagPolicy.latest,
 } as const;
 
-/** A policy read from shared memory: what isn't one holds nobody back. */
+const KNOWN: ReadonlySet<number> = new Set(Object.values(LagPolicy));
+
+/** A policy read from shared memory: what isn't one holds no publisher back. */
 export function policyOf(value: number): LagPolicy {
-  return value === LagPolicy.block || value === LagPolicy.disconnect ? value : LagPolicy.dropOldest;
+  return KNOWN.has(value) ? value as LagPolicy : LagPolicy.dropOldest;
 }
 
 /** Makes a subscriber's registration; the caller holds the lock of the folder. */
@@ -103,14 +107,33 @@ export function createRegistration(
   return segment;
 }
 
-/** Makes a publisher's segment, under a name that nobody looks for. */
+/** What a publisher's segment says of it. */
+export interface PublisherParameters {
+  readonly name: string;
+  readonly capacity: number;
+  readonly slots: number;
+  readonly codec: string;
+  /** May it overtake subscribers that block? */
+  readonly overtakes: boolean;
+}
+
+/** Opens a subscriber's registration; `undefined` if it is gone. */
+export function openRegistration(
+  realm: Realm,
+  path: string,
+  participant: Participant,
+): Segment | undefined {
+  return Segment.open(realm.binding, `${path}/${fileOf(SUBSCRIBER, participant)}`, Kind.member);
+}
+
+/** Makes a publisher's segment, under a name that no subscriber looks for. */
 export function createPublisher(
   realm: Realm,
   path: string,
   participant: Participant,
-  parameters: { name: string; capacity: number; slots: number; codec: string },
+  parameters: PublisherParameters,
 ): Segment | undefined {
-  const { name, capacity, slots, codec } = parameters;
+  const { name, capacity, slots, codec, overtakes } = parameters;
   const segment = Segment.create(realm.binding, `${path}/new-${fileOf(PUBLISHER, participant)}`, {
     kind: Kind.publisher,
     pages: (publisherData(slots) + capacity) / PAGE,
@@ -123,6 +146,7 @@ export function createPublisher(
   writeText(segment, PublisherLayout.name, PublisherLayout.nameBytes, name);
   segment.setU32(PublisherLayout.source, participant.source);
   segment.setU32(PublisherLayout.slots, slots);
+  segment.setU32(PublisherLayout.overtakes, overtakes ? 1 : 0);
   return segment;
 }
 

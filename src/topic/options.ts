@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { bytes } from "../codec/bytes.ts";
 import type { Codec } from "../codec/codec.ts";
 import { messagePack } from "../codec/messagepack.ts";
 import { passMemory } from "../share/passing.ts";
@@ -19,9 +20,11 @@ export interface TopicOptions {
    * or a private one of the user.
    */
   directory?: string;
+  /** Gives up opening when it is aborted. It does nothing afterwards. */
+  signal?: AbortSignal;
   /**
-   * Told of failures that nobody waits for. Default: what a callback throws or rejects
-   * with is reported by `console.error`; what a partner does wrong is dropped.
+   * Told of failures that no call waits for. Default: what a callback throws goes to the console;
+   * what a peer does wrong is dropped.
    */
   onError?: (error: unknown) => void;
 }
@@ -31,6 +34,7 @@ export const TOPIC_OPTIONS: Record<keyof TopicOptions, true> = {
   codec: true,
   timeout: true,
   directory: true,
+  signal: true,
   onError: true,
 };
 
@@ -39,7 +43,7 @@ export const TOPIC_OPTIONS: Record<keyof TopicOptions, true> = {
  * can do that; whoever publishes it keeps it open until it was received.
  */
 export function topicCodec(codec: Codec = messagePack, realm: Realm): Codec {
-  return codec.carriesReferences === false ? codec : passMemory(codec, realm, { hold: "open" });
+  return codec === bytes ? codec : passMemory(codec, realm, { hold: "open" });
 }
 
 /** What a codec turns bytes into. */
@@ -47,6 +51,3 @@ export type Decoded<C extends Codec> = ReturnType<C["decode"]>;
 
 /** A message as it is handed over: bytes, or several parts of bytes. */
 export type Bytes = Uint8Array<ArrayBuffer>;
-
-/** Messages after which a loop that never waits lets timers and I/O have their turn. */
-export const YIELD_EVERY = 1024;

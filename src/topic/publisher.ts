@@ -3,83 +3,39 @@
  *
  * @module
  */
-import { checkCodec } from "../codec/codec.ts";
 import type { Codec } from "../codec/codec.ts";
 import { copyBytes, keepBetween, keepEncoded } from "../codec/copy.ts";
-import { checkCapacity } from "../memory/capacity.ts";
-import { codecId } from "../codec/codec_id.ts";
-import { errorSink, guarded, peerErrorSink } from "../failures.ts";
-import { checkOptions, checkTimeout, show } from "../options.ts";
+import { AttendedPromise } from "../attended.ts";
+import { checkCount, checkTimeout, show } from "../options.ts";
 import type { WaitOptions } from "../options.ts";
-import { ArgumentError, ClosedError, DeadlockError, MessageTooLargeError } from "../errors.ts";
 import {
-  Header,
-  Kind,
-  MAX_SUBSCRIBERS,
-  publisherData,
-  PublisherLayout,
-  PublisherState,
-  SubscriberLayout,
-  Wanted,
-} from "../memory/layout.ts";
+  ArgumentError,
+  BackpressureError,
+  DeadlockError,
+  MessageTooLargeError,
+  TimeoutError,
+} from "../errors.ts";
+import { MAX_SUBSCRIBERS, Wanted } from "../memory/layout.ts";
 import { checkName, encodeName } from "../memory/names.ts";
-import { Segment } from "../memory/segment.ts";
+import type { Segment } from "../memory/segment.ts";
 import type { BroadcastProducer } from "../ring/broadcast_producer.ts";
 import { partsLength } from "../ring/broadcast_producer.ts";
+import { Handle } from "../wake/handle.ts";
 import { Polled } from "../wake/reactor.ts";
-import { Realm } from "../wake/realm.ts";
 import { WaitQueue } from "../wake/wait_queue.ts";
 import type { Attempt } from "../wake/wait_queue.ts";
-import {
-  createPublisher,
-  fileOf,
-  FOLDER,
-  idOf,
-  newParticipant,
-  participantsIn,
-  policyOf,
-  PUBLISHER,
-  SUBSCRIBER,
-} from "./folder.ts";
-import type { Participant } from "./folder.ts";
 import { CountWaiters } from "./count_waiters.ts";
+import { FOLDER, idOf } from "./folder.ts";
+import { LagLimit } from "./lag_limit.ts";
 import { Loan } from "./loan.ts";
-import { TOPIC_OPTIONS, topicCodec, YIELD_EVERY } from "./options.ts";
-import { checkCount } from "../options.ts";
-import type { Bytes, Decoded, TopicOptions } from "./options.ts";
-import { SubscriberTable } from "./subscriber_table.ts";
-import type { TopicGoneReason } from "./subscriber_table.ts";
-
-/** Options of {@linkcode Publisher.open}. */
-export interface PublisherOptions extends TopicOptions {
-  /**
-   * Data bytes of its ring: a power of two. Default 1 MiB. A message has at most a quarter
-   * of it, less 16 bytes.
-   */
-  capacity?: number;
-  /** The most subscribers at a time. Default 64, at most 4096. */
-  maxSubscribers?: number;
-  /**
-   * The most messages that a late joiner gets, if it asks for them. Default: as many as the
-   * ring holds.
-   */
-  history?: number;
-  /** A subscriber is there; `subscriber` is its id. */
-  onConnect?: (subscriber: string) => void;
-  /** A subscriber is gone. */
-  onDisconnect?: (subscriber: string, reason: TopicGoneReason) => void;
-}
-
-/** The names of all options; held against the interface by the compiler. */
-const OPTIONS: Record<keyof PublisherOptions, true> = {
-  ...TOPIC_OPTIONS,
-  capacity: true,
-  maxSubscribers: true,
-  history: true,
-  onConnect: true,
-  onDisconnect: true,
-};
-const NAMES = Object.keys(OPTIONS);
+import { openPublisher } from "./open_publisher.ts";
+import type { OpenPublisher } from "./open_publisher.ts";
+import { topicCodec } from "./options.ts";
+import type { Bytes, Decoded } from "./options.ts";
+import { PublisherEvents } from "./publisher_events.ts";
+import { publisherLimits } from "./publisher_options.ts";
+import type { PublisherLimits, PublisherOptions } from "./publisher_options.ts";
+import type { SubscriberTable } from "./subscriber_table.ts";
 
 /** A snapshot of what a publisher did. */
 export interface PublisherStatistics {
@@ -93,10 +49,12 @@ export interface PublisherStatistics {
   readonly waiting: number;
 }
 
-const DEFAULT_CAPACITY = 1 << 20;
-const DEFAULT_SUBSCRIBERS = 64;
-/** How long closing waits for messages that wait, and for subscribers that were told of us, in ms. */
+/** How long closing waits for messages that wait for room, in ms. */
 const CLOSE_TIMEOUT = 5000;
+/** Values of an iterable that are published before the subscribers are woken. */
+const WAKE_EVERY = 1024;
+/** What a message that waits counts besides its bytes. */
+const WAITING_BYTES = 128;
 
 const RESOLVED: Promise<void> = Promise.resolve();
 
@@ -117,60 +75,52 @@ export class Publisher<T = unknown> implements AsyncDisposable {
   readonly name: string;
   /** Its id, as subscribers know it. */
   readonly id: string;
-  readonly #realm: Realm;
+  readonly #handle: Handle;
   readonly #codec: Codec;
-  readonly #options: PublisherOptions;
-  readonly #closer: () => void;
-  readonly #parts: string[];
-  readonly #participant: Participant;
-  readonly #index: number;
+  readonly #limits: PublisherLimits;
   readonly #segment: Segment;
   readonly #table: SubscriberTable;
   readonly #producer: BroadcastProducer;
   readonly #line: WaitQueue;
+  readonly #lag: LagLimit;
   readonly #waiters: CountWaiters;
-  readonly #timeout: number;
+  readonly #report = (error: unknown): void => this.#handle.report(error);
   #loan: Loan | undefined;
   #bytes = 0;
   #waits = 0;
-  #sinceYield = 0;
-  #closed = false;
+  /** Bytes of the messages that wait. */
+  #waitingBytes = 0;
+  /** Is it watched whether subscribers exceed their limit? */
+  #isWatching = false;
 
   private constructor(
     name: string,
-    encoded: string,
-    options: PublisherOptions,
-    realm: Realm,
-    closer: () => void,
+    handle: Handle,
+    codec: Codec,
+    limits: PublisherLimits,
+    { participant, segment, table }: OpenPublisher,
+    events: PublisherEvents,
   ) {
     this.name = name;
-    this.#realm = realm;
-    this.#options = options;
-    this.#closer = closer;
-    this.#codec = topicCodec(options.codec, realm);
-    this.#timeout = checkTimeout(options.timeout, Infinity);
-    this.#parts = [FOLDER, encoded];
-    this.#waiters = new CountWaiters(realm.reactor);
-    this.#index = realm.reactor.reserve();
-    this.#participant = newParticipant(realm, this.#index);
-    this.id = idOf(this.#participant);
-    const invited: Participant[] = [];
-    try {
-      const { segment, table } = realm.directory.locked(
-        this.#parts,
-        (path) => this.#enter(path, invited),
-      );
-      this.#segment = segment;
-      this.#table = table;
-    } catch (error) {
-      realm.reactor.remove(this.#index);
-      realm.directory.prune(this.#parts);
-      throw error;
-    }
-    this.#producer = this.#table.producer;
-    this.#line = new WaitQueue(realm.reactor, this.#index, () => this.#producer.setWaiting());
-    realm.reactor.attach(this.#index, { poll: () => this.#poll(), arm: () => this.#arm() });
-    for (const participant of invited) this.#announce(participant);
+    this.id = idOf(participant);
+    this.#handle = handle;
+    this.#codec = codec;
+    this.#limits = limits;
+    this.#segment = segment;
+    this.#table = table;
+    this.#producer = table.producer;
+    this.#lag = new LagLimit(table, limits.maxLag, limits.lagAction);
+    this.#waiters = new CountWaiters(handle.reactor);
+    this.#line = new WaitQueue(handle.reactor, handle.index, () => this.#producer.setWaiting());
+    events.onJoined = () => this.#waiters.tell(this.#table.size);
+    events.onLookAgain = () => {
+      this.#table.look();
+      handle.heat();
+    };
+    handle.onClose(() => this.#loan?.[Symbol.dispose]());
+    handle.onClose(() => this.#line.fail(handle.reason));
+    handle.onClose(() => this.#waiters.fail(handle.reason));
+    handle.attach({ poll: () => this.#poll(), arm: () => this.#arm() });
   }
 
   /**
@@ -181,6 +131,7 @@ export class Publisher<T = unknown> implements AsyncDisposable {
    *
    * @throws {ArgumentError} An option is out of range.
    * @throws {NoSpaceError} The file system can't hold the ring.
+   * @throws {TimeoutError} Another process, which may be stopped, held the lock of the topic for too long.
    */
   static open<C extends Codec>(
     name: string,
@@ -189,69 +140,19 @@ export class Publisher<T = unknown> implements AsyncDisposable {
   /** The same, for values of a given type. */
   static open<T = unknown>(name: string, options?: PublisherOptions): Promise<Publisher<T>>;
   static async open<T>(name: string, options: PublisherOptions = {}): Promise<Publisher<T>> {
-    checkPublisherOptions(options);
+    const limits = publisherLimits(options);
     const encoded = await encodeName(checkName(name));
-    return await Realm.open(
-      options.directory,
-      (realm, closer) => new Publisher<T>(name, encoded, options, realm, closer),
-      (publisher) => publisher.#closeNow(),
-    );
-  }
-
-  /** Makes our segment, with slots for those who are there, under the lock of the folder. */
-  #enter(path: string, invited: Participant[]): { segment: Segment; table: SubscriberTable } {
-    const realm = this.#realm;
-    const { capacity = DEFAULT_CAPACITY, maxSubscribers: slots = DEFAULT_SUBSCRIBERS } =
-      this.#options;
-    const participant = this.#participant;
-    const parameters = { name: this.name, capacity, slots, codec: this.#codec.name };
-    const segment = createPublisher(realm, path, participant, parameters);
-    if (segment === undefined) throw new ClosedError(`the folder of topic "${this.name}"`);
-    try {
-      const shape = { capacity, slots, data: publisherData(slots) };
-      const { history = Infinity } = this.#options;
-      const table = new SubscriberTable(realm, segment, shape, history, {
-        joined: (id) => this.#onJoined(id),
-        left: (id, reason) => this.#onLeft(id, reason),
-        failed: (error) => this.#later(() => peerErrorSink(this.#options.onError)(error)),
-      });
-      for (const subscriber of participantsIn(realm, path, SUBSCRIBER)) {
-        if (this.#invite(table, path, subscriber)) invited.push(subscriber);
-      }
-      segment.setU32(PublisherLayout.state, PublisherState.open);
-      realm.directory.rename(segment.path, `${path}/${fileOf(PUBLISHER, participant)}`);
-      return { segment, table };
-    } catch (error) {
-      realm.directory.removeFile(segment.path);
-      segment.close();
-      throw error;
-    }
-  }
-
-  #invite(table: SubscriberTable, path: string, participant: Participant): boolean {
-    const { binding } = this.#realm;
-    const registration = openRegistration(binding, `${path}/${fileOf(SUBSCRIBER, participant)}`);
-    if (registration === undefined) return false;
-    const policy = policyOf(registration.u32(SubscriberLayout.policy));
-    const isOurs = registration.u32(Header.codec) === codecId(this.#codec.name);
-    registration.close();
-    // With another codec it won't come, and must hold nobody back. It tells its user why.
-    if (isOurs) table.invite(participant, policy);
-    return true;
-  }
-
-  /** Tells a subscriber that we are there. */
-  #announce(participant: Participant): void {
-    const { binding, directory, reactor } = this.#realm;
-    const path = directory.path(...this.#parts, fileOf(SUBSCRIBER, participant));
-    const registration = openRegistration(binding, path);
-    const peer = registration && this.#realm.acquirePeer(participant.node);
-    if (registration !== undefined && peer !== undefined) {
-      Atomics.add(registration.words, SubscriberLayout.announcements >> 2, 1);
-      reactor.ring(peer.segment, participant.source);
-      this.#realm.releasePeer(peer);
-    }
-    registration?.close();
+    const { directory, signal, onError, onConnect, onDisconnect } = options;
+    const hasCallbacks = onConnect !== undefined || onDisconnect !== undefined;
+    const what = `publisher of topic "${name}"`;
+    const life = { what, directory, onError, hasCallbacks, signal };
+    return await Handle.open(life, async (handle) => {
+      const events = new PublisherEvents(handle, options);
+      const codec = topicCodec(options.codec, handle.realm);
+      const parts = [FOLDER, encoded];
+      const opened = await openPublisher(handle, name, parts, codec, limits, events, signal);
+      return new Publisher<T>(name, handle, codec, limits, opened, events);
+    });
   }
 
   /** How many subscribers there are. */
@@ -262,7 +163,7 @@ export class Publisher<T = unknown> implements AsyncDisposable {
 
   /** Was it closed? */
   get isClosed(): boolean {
-    return this.#closed;
+    return this.#handle.isClosed;
   }
 
   /** The largest message, in bytes of its encoded form. */
@@ -287,9 +188,9 @@ export class Publisher<T = unknown> implements AsyncDisposable {
    */
   ready(count = 1, options?: WaitOptions): Promise<void> {
     try {
-      this.#checkOpen();
+      this.#handle.checkOpen();
       checkCount("count", count, 0, MAX_SUBSCRIBERS);
-      const timeout = checkTimeout(options?.timeout, this.#timeout);
+      const timeout = checkTimeout(options?.timeout, this.#limits.timeout);
       if (this.subscribers >= count) return RESOLVED;
       const what = `waiting for ${count} subscriber${
         count === 1 ? "" : "s"
@@ -302,27 +203,34 @@ export class Publisher<T = unknown> implements AsyncDisposable {
 
   /**
    * Publishes a value. Resolves when it is in the ring, which is at once unless a
-   * subscriber with `onLag: "block"` holds it back. Messages that wait keep their order.
+   * subscriber with `onLag: "block"` holds it back. Messages that wait keep their order, and are
+   * copied, so bytes may be used again as soon as the call returns. A message that fails, and whose
+   * promise was forgotten, is reported to `onError`, or on the console.
    *
    * @throws {MessageTooLargeError} It is over a quarter of the capacity.
    * @throws {CodecError} The codec can't carry it.
+   * @throws {BackpressureError} More than `sendQueueBytes` would wait; it was not published.
    * @throws {TimeoutError} There was no room in time; it was not published.
    * @throws {ClosedError} The publisher was closed before there was room.
    */
   publish(value: T, options?: WaitOptions): Promise<void> {
     try {
       const payload = this.#encode(value);
-      if (this.#line.length > 0 || options?.signal?.aborted || !this.#write(payload)) {
-        const kept = keepEncoded(this.#codec, payload);
-        return this.#wait<unknown>(
-          () => this.#write(kept) || undefined,
-          options,
-        ) as Promise<void>;
+      if (this.#line.length === 0 && !options?.signal?.aborted && this.#write(payload)) {
+        return this.#handle.reactor.yielder.pause();
       }
-      return this.#yieldSometimes();
+      const kept = keepEncoded(this.#codec, payload);
+      return this.#attended(
+        this.#waitBounded(() => this.#write(kept) || undefined, kept.length, options),
+      );
     } catch (error) {
-      return Promise.reject(error);
+      return this.#attended(Promise.reject(error));
     }
+  }
+
+  /** A promise of ours that its user may forget. */
+  #attended(promise: Promise<unknown>): Promise<void> {
+    return AttendedPromise.of(promise as Promise<void>, this.#report);
   }
 
   /**
@@ -345,7 +253,7 @@ export class Publisher<T = unknown> implements AsyncDisposable {
    */
   publishSync(value: T, options?: { timeout?: number }): void {
     const payload = this.#encode(value);
-    const timeout = checkTimeout(options?.timeout, this.#timeout);
+    const timeout = checkTimeout(options?.timeout, this.#limits.timeout);
     if (this.#write(payload)) return;
     this.#waits++;
     if (this.#loan !== undefined) {
@@ -355,11 +263,11 @@ export class Publisher<T = unknown> implements AsyncDisposable {
     }
     // Handlers in this thread may run while it waits, and use the codec.
     const kept = keepEncoded(this.#codec, payload);
-    const attempt = (): true | undefined => this.#write(kept) || undefined;
     if (this.#table.isHeldByOurselves) {
       let done = false;
-      this.#realm.reactor.runUntilIdle(() => done ||= this.#closed || this.#write(kept));
-      this.#checkOpen();
+      const { reactor } = this.#handle;
+      reactor.runUntilIdle(() => done ||= this.isClosed || this.#write(kept));
+      this.#handle.checkOpen();
       if (!done && this.#table.isHeldByOurselves) {
         throw new DeadlockError(
           this.name,
@@ -369,7 +277,23 @@ export class Publisher<T = unknown> implements AsyncDisposable {
       }
       if (done) return;
     }
-    this.#line.waitSync(attempt, this.#what(), timeout);
+    this.#blockForRoom(kept, timeout);
+  }
+
+  /** Blocks until there is room, and now and then looks whether a subscriber exceeds its limit. */
+  #blockForRoom(payload: Uint8Array, timeout: number): void {
+    const attempt = (): true | undefined => this.#write(payload) || undefined;
+    const end = performance.now() + timeout;
+    for (;;) {
+      const rest = end - performance.now();
+      const look = this.#lag.isWatching ? this.#lag.nextLook : Infinity;
+      try {
+        this.#line.waitSync(attempt, this.#what(), Math.min(Math.max(0, rest), look));
+        return;
+      } catch (error) {
+        if (!(error instanceof TimeoutError) || look > rest) throw error;
+      }
+    }
   }
 
   /**
@@ -395,21 +319,23 @@ export class Publisher<T = unknown> implements AsyncDisposable {
         isKept = true;
         for (let i = from; i < all.length; i++) all[i] = keepEncoded(this.#codec, all[i]!);
       };
+      const { yielder } = this.#handle.reactor;
       for (const payload of all ?? this.#encodeEach(values)) {
         if (this.#line.length > 0 || options?.signal?.aborted || !this.#put(payload)) {
           this.#serve();
           const kept = keepEncoded(this.#codec, payload);
           keepRest(count + 1);
-          await this.#wait(() => this.#write(kept) || undefined, options);
+          await this.#waitBounded(() => this.#write(kept) || undefined, kept.length, options);
         }
-        if (++count % YIELD_EVERY === 0) {
+        if (++count % WAKE_EVERY === 0) this.#serve();
+        if (yielder.isDue()) {
           this.#serve();
           keepRest(count);
-          await this.#nextTurn();
+          await yielder.turn();
         }
       }
     } finally {
-      if (!this.#closed) this.#serve();
+      if (!this.isClosed) this.#serve();
     }
   }
 
@@ -421,20 +347,20 @@ export class Publisher<T = unknown> implements AsyncDisposable {
    */
   publishParts(parts: readonly Uint8Array[], options?: WaitOptions): Promise<void> {
     try {
-      this.#checkOpen();
+      this.#handle.checkOpen();
       const length = this.#checkSize(checkParts(parts));
-      const write = (given: readonly Uint8Array[]): true | undefined => {
-        if (!this.#isReady() || !this.#producer.writeParts(given, length)) return undefined;
+      const write = (parts: readonly Uint8Array[]): true | undefined => {
+        if (!this.#hasRoom(() => this.#producer.writeParts(parts, length))) return undefined;
         this.#onWritten(length);
         return true;
       };
-      if (this.#line.length > 0 || options?.signal?.aborted || !write(parts)) {
-        const kept = parts.map(copyBytes);
-        return this.#wait<unknown>(() => write(kept), options) as Promise<void>;
+      if (this.#line.length === 0 && !options?.signal?.aborted && write(parts)) {
+        return this.#handle.reactor.yielder.pause();
       }
-      return this.#yieldSometimes();
+      const kept = parts.map(copyBytes);
+      return this.#attended(this.#waitBounded(() => write(kept), length, options));
     } catch (error) {
-      return Promise.reject(error);
+      return this.#attended(Promise.reject(error));
     }
   }
 
@@ -448,7 +374,7 @@ export class Publisher<T = unknown> implements AsyncDisposable {
    */
   loan(length: number, options?: WaitOptions): Promise<Loan> {
     try {
-      this.#checkOpen();
+      this.#handle.checkOpen();
       this.#checkSize(checkCount("length", length, 0, Number.MAX_SAFE_INTEGER));
       return this.#wait(() => this.#lend(length), options);
     } catch (error) {
@@ -458,27 +384,28 @@ export class Publisher<T = unknown> implements AsyncDisposable {
 
   /** The same if there is room now; `undefined` if a subscriber, or another loan, holds it back. */
   tryLoan(length: number): Loan | undefined {
-    this.#checkOpen();
+    this.#handle.checkOpen();
     this.#checkSize(checkCount("length", length, 0, Number.MAX_SAFE_INTEGER));
     return this.#line.length === 0 ? this.#lend(length) : undefined;
   }
 
   /**
-   * Waits for messages that wait for room, and until the subscribers that were there
-   * before have found this publisher (both for 5 s at most); then closes. Subscribers
-   * still read what is in the ring. Calling it again does nothing.
+   * Waits for messages that wait for room, for 5 s at most; then closes. What was published stays
+   * for the subscribers that were there, also for those that haven't found this publisher yet.
+   * Calling it again does nothing.
    */
   async close(): Promise<void> {
     const end = performance.now() + CLOSE_TIMEOUT;
-    this.#realm.reactor.ref();
+    const { reactor } = this.#handle;
+    reactor.ref();
     try {
-      while (!this.#closed && !this.#isSettled && performance.now() < end) {
-        await new Promise<void>((resolve) => this.#realm.reactor.startTimer(resolve, 1));
+      while (!this.isClosed && this.#line.length > 0 && performance.now() < end) {
+        await new Promise<void>((resolve) => reactor.startTimer(resolve, 1));
       }
     } finally {
-      this.#realm.reactor.unref();
+      reactor.unref();
     }
-    this.#closeNow();
+    this.#handle.close();
   }
 
   /** The same as {@linkcode Publisher.close}. */
@@ -486,39 +413,8 @@ export class Publisher<T = unknown> implements AsyncDisposable {
     return this.close();
   }
 
-  get #isSettled(): boolean {
-    this.#look();
-    return this.#line.length === 0 && this.#table.isAttached;
-  }
-
-  #closeNow(): void {
-    if (this.#closed) return;
-    this.#closed = true;
-    const { directory, reactor } = this.#realm;
-    const error = new ClosedError(this.#topic);
-    this.#loan?.[Symbol.dispose]();
-    this.#segment.setU32(PublisherLayout.state, PublisherState.closed);
-    this.#table.ringAll();
-    this.#table.close();
-    reactor.remove(this.#index);
-    directory.removeFile(directory.path(...this.#parts, fileOf(PUBLISHER, this.#participant)));
-    directory.prune(this.#parts);
-    this.#line.fail(error);
-    this.#waiters.fail(error);
-    this.#segment.close();
-    this.#realm.release(this.#closer);
-  }
-
-  get #topic(): string {
-    return `publisher of topic "${this.name}"`;
-  }
-
-  #checkOpen(): void {
-    if (this.#closed) throw new ClosedError(this.#topic);
-  }
-
   #encode(value: T): Uint8Array {
-    this.#checkOpen();
+    this.#handle.checkOpen();
     if (value === undefined) {
       throw new ArgumentError("undefined can't be published: it would look as if nothing came");
     }
@@ -542,7 +438,7 @@ export class Publisher<T = unknown> implements AsyncDisposable {
     throw new MessageTooLargeError(
       length,
       limit,
-      this.#topic,
+      this.#handle.what,
       `a message has at most a quarter of its ring, raise \`capacity\` (now ${this.#producer.capacity})`,
     );
   }
@@ -554,8 +450,30 @@ export class Publisher<T = unknown> implements AsyncDisposable {
     return `waiting for room on topic "${this.name}", where ${cause},`;
   }
 
+  /** Waits for room for a message of which we keep `bytes`, if as much may wait. */
+  #waitBounded<R>(
+    attempt: Attempt<R>,
+    bytes: number,
+    options: WaitOptions | undefined,
+  ): Promise<R> {
+    // It may have been closed since the values of a list were encoded.
+    this.#handle.checkOpen();
+    const size = bytes + WAITING_BYTES;
+    const { sendQueueBytes } = this.#limits;
+    if (this.#line.length > 0 && this.#waitingBytes + size > sendQueueBytes) {
+      const advice =
+        "await `publish`, let go of slow subscribers with `maxLag`, or raise `sendQueueBytes`";
+      throw new BackpressureError(this.#waitingBytes, size, sendQueueBytes, advice);
+    }
+    this.#waitingBytes += size;
+    const waiting = this.#wait(attempt, options);
+    const end = (): void => void (this.#waitingBytes -= size);
+    waiting.then(end, end);
+    return waiting;
+  }
+
   #wait<R>(attempt: Attempt<R>, options: WaitOptions | undefined): Promise<R> {
-    const timeout = checkTimeout(options?.timeout, this.#timeout);
+    const timeout = checkTimeout(options?.timeout, this.#limits.timeout);
     let first = true;
     const counted = (): R | undefined => {
       const result = attempt();
@@ -563,18 +481,43 @@ export class Publisher<T = unknown> implements AsyncDisposable {
       first = false;
       return result;
     };
-    return this.#line.wait(counted, this.#what(), { timeout, signal: options?.signal });
+    const waiting = this.#line.wait(counted, this.#what(), { timeout, signal: options?.signal });
+    this.#watchLag();
+    return waiting;
+  }
+
+  /** While messages wait, looks now and then whether a subscriber exceeds its limit. */
+  #watchLag(): void {
+    if (this.#isWatching || this.#line.length === 0 || !this.#lag.isWatching) return;
+    this.#isWatching = true;
+    this.#handle.startTimer(() => {
+      this.#isWatching = false;
+      this.#handle.heat();
+      this.#watchLag();
+    }, this.#lag.nextLook);
   }
 
   /** Lets subscribers in that have come, and says whether something can be written at all. */
   #isReady(): boolean {
     if (this.#producer.wantsLook) this.#serve();
-    return this.#loan === undefined && !this.#closed;
+    return this.#loan === undefined && !this.isClosed;
+  }
+
+  /** Writes, a second time if subscribers that held us back were let go. */
+  #hasRoom(write: () => boolean): boolean {
+    if (!this.#isReady()) return false;
+    if (!write() && !(this.#lag.exceeded() && write())) return false;
+    this.#lag.clear();
+    return true;
   }
 
   /** Writes a message without waking anybody. */
   #put(payload: Uint8Array): boolean {
-    if (!this.#isReady() || !this.#producer.write(payload)) return false;
+    if (!this.#isReady()) return false;
+    if (!this.#producer.write(payload)) {
+      if (!this.#lag.exceeded() || !this.#producer.write(payload)) return false;
+    }
+    this.#lag.clear();
     this.#bytes += payload.length;
     return true;
   }
@@ -591,7 +534,7 @@ export class Publisher<T = unknown> implements AsyncDisposable {
   }
 
   #lend(length: number): Loan | undefined {
-    if (!this.#isReady() || !this.#producer.reserve(length)) return undefined;
+    if (!this.#hasRoom(() => this.#producer.reserve(length))) return undefined;
     const { buffer } = this.#segment.bytes;
     const room = new Uint8Array(buffer, this.#producer.payload, length);
     this.#loan = new Loan(room, (publish) => {
@@ -603,7 +546,7 @@ export class Publisher<T = unknown> implements AsyncDisposable {
         this.#producer.cancel();
       }
       // Others may have waited for its end.
-      if (this.#line.length > 0) this.#realm.reactor.heat(this.#index);
+      if (this.#line.length > 0) this.#handle.heat();
     });
     return this.#loan;
   }
@@ -617,57 +560,21 @@ export class Publisher<T = unknown> implements AsyncDisposable {
 
   /** Lets subscribers in that have come, and lets go of those that have left. */
   #look(): boolean {
-    if (this.#closed || !this.#producer.wantsLook) return false;
+    if (this.isClosed || !this.#producer.wantsLook) return false;
     this.#producer.takeWanted(Wanted.look);
     this.#table.look();
     return true;
   }
 
   #poll(): Polled {
-    if (this.#closed) return Polled.nothing;
     const looked = this.#look();
     const polled = this.#line.poll();
     return polled === Polled.nothing && looked ? Polled.done : polled;
   }
 
   #arm(): boolean {
-    return this.#closed || !this.#look() && this.#line.arm();
+    return !this.#look() && this.#line.arm();
   }
-
-  #onJoined(id: string): void {
-    const { onConnect } = this.#options;
-    if (onConnect !== undefined) this.#later(() => onConnect(id), "onConnect");
-    this.#later(() => this.#waiters.tell(this.#table.size));
-  }
-
-  #onLeft(id: string, reason: TopicGoneReason): void {
-    const { onDisconnect } = this.#options;
-    if (onDisconnect !== undefined) this.#later(() => onDisconnect(id, reason), "onDisconnect");
-    // It may have held others back.
-    this.#realm.reactor.heat(this.#index);
-  }
-
-  /** Not from within: a message may be about to be written. */
-  #later(task: () => unknown, where?: string): void {
-    queueMicrotask(() => {
-      if (this.#closed) return;
-      guarded(task, errorSink(this.#options.onError, `a publisher of topic "${this.name}"`), where);
-    });
-  }
-
-  /** Now and then the event loop gets its turn, also in a loop that never waits. */
-  #yieldSometimes(): Promise<void> {
-    if (++this.#sinceYield % YIELD_EVERY !== 0) return RESOLVED;
-    return this.#nextTurn();
-  }
-
-  #nextTurn(): Promise<void> {
-    return new Promise((resolve) => this.#realm.binding.nextTurn(resolve));
-  }
-}
-
-function openRegistration(binding: Realm["binding"], path: string): Segment | undefined {
-  return Segment.open(binding, path, Kind.member);
 }
 
 function checkParts(parts: readonly Uint8Array[]): number {
@@ -685,15 +592,5 @@ function checkIterable(values: Iterable<unknown>): void {
   );
 }
 
-function checkPublisherOptions(options: PublisherOptions): void {
-  checkOptions(options, NAMES);
-  if (options.codec !== undefined) checkCodec(options.codec);
-  if (options.capacity !== undefined) checkCapacity(options.capacity);
-  if (options.maxSubscribers !== undefined) {
-    checkCount("maxSubscribers", options.maxSubscribers, 1, MAX_SUBSCRIBERS);
-  }
-  if (options.history !== undefined) checkCount("history", options.history, 0, Infinity);
-  checkTimeout(options.timeout, Infinity);
-}
-
+export type { PublisherOptions } from "./publisher_options.ts";
 export type { Bytes };

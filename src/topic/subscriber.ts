@@ -3,98 +3,47 @@
  *
  * @module
  */
-import { checkCodec } from "../codec/codec.ts";
 import type { Codec } from "../codec/codec.ts";
-import { checkFlag, checkOptions, checkTimeout, show } from "../options.ts";
-import { errorSink, guarded, isPromiseLike, peerErrorSink } from "../failures.ts";
-import type { WaitOptions } from "../options.ts";
-import {
-  ArgumentError,
-  ClosedError,
-  CorruptSegmentError,
-  LaggedError,
-  TimeoutError,
-} from "../errors.ts";
-import { SubscriberLayout } from "../memory/layout.ts";
+import { ArgumentError, ClosedError, LaggedError } from "../errors.ts";
+import { isPromiseLike } from "../failures.ts";
+import { SubscriberLayout, SubscriberState } from "../memory/layout.ts";
 import { checkName, encodeName } from "../memory/names.ts";
 import type { Segment } from "../memory/segment.ts";
+import { checkCount, checkFlag, checkOptions, checkTimeout } from "../options.ts";
+import type { OptionsOf, WaitOptions } from "../options.ts";
 import { splitParts } from "../ring/broadcast_consumer.ts";
+import { Handle } from "../wake/handle.ts";
 import { Polled } from "../wake/reactor.ts";
-import { Realm } from "../wake/realm.ts";
+import type { Realm } from "../wake/realm.ts";
 import { WaitQueue } from "../wake/wait_queue.ts";
+import { CountWaiters } from "./count_waiters.ts";
 import {
   createRegistration,
   fileOf,
   FOLDER,
   idOf,
   newParticipant,
-  participantsIn,
   POLICIES,
-  PUBLISHER,
   SUBSCRIBER,
 } from "./folder.ts";
 import type { Participant } from "./folder.ts";
-import { CountWaiters } from "./count_waiters.ts";
-import { Subscription } from "./subscription.ts";
-import type { SubscriberIdentity } from "./subscription.ts";
-import { TOPIC_OPTIONS, topicCodec, YIELD_EVERY } from "./options.ts";
-import { checkCount } from "../options.ts";
-import type { Decoded, TopicOptions } from "./options.ts";
+import { invitationsIn } from "./invitations.ts";
+import { topicCodec } from "./options.ts";
+import type { Decoded } from "./options.ts";
+import { checkSubscriberOptions, historyOf } from "./subscriber_options.ts";
+import type { SubscriberOptions } from "./subscriber_options.ts";
 import type { TopicGoneReason } from "./subscriber_table.ts";
+import type { SubscriberIdentity, Subscription } from "./subscription.ts";
+import { Subscriptions } from "./subscriptions.ts";
 
-/** What a message is, besides its value. */
-export interface MessageInfo {
-  /** Id of its publisher. */
-  readonly publisher: string;
-  /** Its number: how many its publisher had published before it. */
-  readonly sequence: number;
+/** Options of {@linkcode Subscriber.values}. */
+export interface ValuesOptions {
+  /** Leaving the loop leaves the subscriber open. Default false: it closes it. */
+  keepOpen?: boolean;
 }
 
-/** Options of {@linkcode Subscriber.open}. */
-export interface SubscriberOptions<T = unknown> extends TopicOptions {
-  /**
-   * What happens when a publisher's ring is full of messages that this subscriber hasn't
-   * read: `"block"` (default) makes the publisher wait, for all; `"drop-oldest"` loses the
-   * oldest ones, and says exactly how many; `"disconnect"` ends the connection with that
-   * publisher with a {@linkcode LaggedError}.
-   */
-  onLag?: "block" | "drop-oldest" | "disconnect";
-  /**
-   * How many of the last messages of each publisher that is there already to begin with;
-   * `"latest"`: one. Default 0. There are at most as many as the publisher's ring holds.
-   */
-  history?: number | "latest";
-  /**
-   * Called with each message. If it returns a promise, the next message waits for it. With
-   * it there is no `receive` and no `for await`.
-   */
-  onMessage?: (value: T, info: MessageInfo) => unknown;
-  /** So many messages of that publisher were lost, right before the next one. */
-  onLost?: (count: number, publisher: string) => void;
-  /** A publisher is there; `publisher` is its id. */
-  onConnect?: (publisher: string) => void;
-  /** A publisher is gone, and all that it published was read. */
-  onDisconnect?: (publisher: string, reason: TopicGoneReason) => void;
-  /**
-   * Decode messages of 4 KiB or more in place, without a copy: bytes in what `onMessage`
-   * gets are then valid until it returns, or its promise is settled. Needs `onMessage`;
-   * takes effect with `onLag: "block"`. Default false.
-   */
-  borrow?: boolean;
-}
-
-/** The names of all options; held against the interface by the compiler. */
-const OPTIONS: Record<keyof SubscriberOptions, true> = {
-  ...TOPIC_OPTIONS,
-  onLag: true,
-  history: true,
-  onMessage: true,
-  onLost: true,
-  onConnect: true,
-  onDisconnect: true,
-  borrow: true,
-};
-const NAMES = Object.keys(OPTIONS);
+const VALUES: OptionsOf<ValuesOptions> = { keepOpen: true };
+const VALUES_NAMES = Object.keys(VALUES);
 
 /** A snapshot of what a subscriber did. */
 export interface SubscriberStatistics {
@@ -108,8 +57,6 @@ export interface SubscriberStatistics {
 
 /** Messages in one poll, so that other sources get their turn. */
 const MESSAGES_PER_POLL = 64;
-/** `history` in shared memory for as many as there are. */
-const ALL = 0xffff_ffff;
 
 /** A value that was received; boxed, because it may be anything. */
 interface Received<T> {
@@ -133,79 +80,57 @@ export class Subscriber<T = unknown> implements AsyncDisposable, AsyncIterable<T
   readonly name: string;
   /** Its id, as publishers know it. */
   readonly id: string;
-  readonly #realm: Realm;
+  readonly #handle: Handle;
   readonly #codec: Codec;
   readonly #options: SubscriberOptions<T>;
-  readonly #closer: () => void;
-  readonly #parts: string[];
-  readonly #index: number;
-  readonly #identity: SubscriberIdentity;
-  readonly #registration: Segment;
+  readonly #subscriptions: Subscriptions;
   readonly #line: WaitQueue;
   readonly #waiters: CountWaiters;
   readonly #timeout: number;
-  /** Where a new subscription goes. */
-  #subscriptions: Subscription[] = [];
-  /** Publishers that we couldn't connect to. */
-  readonly #refused = new Set<string>();
-  #current = 0;
-  #announcements = 0;
   /** The handler hasn't finished with a message. */
   #isBusy = false;
   #failures: unknown[] = [];
   #messages = 0;
   #bytes = 0;
   #lost = 0;
-  #sinceYield = 0;
-  #isHeld = false;
-  #closed = false;
   readonly #attempt = (): Received<T> | undefined => this.#take();
 
+  /** The caller holds the lock of the folder `path`. */
   private constructor(
     name: string,
-    encoded: string,
+    handle: Handle,
     options: SubscriberOptions<T>,
-    realm: Realm,
-    closer: () => void,
+    parts: string[],
+    path: string,
   ) {
     this.name = name;
-    this.#realm = realm;
+    this.#handle = handle;
     this.#options = options;
-    this.#closer = closer;
-    this.#codec = topicCodec(options.codec, realm);
+    this.#codec = topicCodec(options.codec, handle.realm);
     this.#timeout = checkTimeout(options.timeout, Infinity);
-    this.#parts = [FOLDER, encoded];
-    const { reactor } = realm;
-    this.#waiters = new CountWaiters(reactor);
-    this.#index = reactor.reserve();
-    const participant = newParticipant(realm, this.#index);
-    this.id = idOf(participant);
-    this.#identity = {
+    const identity: SubscriberIdentity = {
       name,
-      participant,
+      participant: newParticipant(handle.realm, handle.index),
       policy: POLICIES[options.onLag ?? "block"],
       history: historyOf(options.history),
       codec: this.#codec.name,
       borrow: options.borrow === true,
-      onNews: () => reactor.heat(this.#index),
     };
-    this.#line = new WaitQueue(reactor, this.#index, () => {
-      for (const subscription of this.#subscriptions) subscription.arm();
+    this.id = idOf(identity.participant);
+    const registration = register(handle, path, identity);
+    this.#subscriptions = new Subscriptions(handle, path, identity, registration, {
+      connected: (publisher) => handle.notify(options.onConnect, publisher),
+      gone: (publisher, reason, wasOpen) => this.#onGone(publisher, reason, wasOpen),
+      failed: (error) => handle.reportPeer(error),
     });
-    try {
-      this.#registration = realm.directory.locked(
-        this.#parts,
-        (path) => this.#enter(path, participant),
-      );
-    } catch (error) {
-      for (const subscription of this.#subscriptions) subscription.close();
-      reactor.remove(this.#index);
-      realm.directory.prune(this.#parts);
-      throw error;
-    }
-    reactor.attach(this.#index, { poll: () => this.#poll(), arm: () => this.#arm() });
-    for (const subscription of this.#subscriptions) subscription.greet();
-    if (options.onMessage !== undefined) this.ref();
+    this.#waiters = new CountWaiters(handle.reactor);
+    this.#line = new WaitQueue(
+      handle.reactor,
+      handle.index,
+      () => this.#subscriptions.setWaiting(),
+    );
+    this.#closeWith(parts, registration, identity.participant);
+    this.#subscriptions.joinAll();
   }
 
   /**
@@ -218,6 +143,7 @@ export class Subscriber<T = unknown> implements AsyncDisposable, AsyncIterable<T
    * @throws {ConnectionLimitError} A publisher has as many subscribers as it allows.
    * @throws {CodecMismatchError} A publisher uses another codec.
    * @throws {ArgumentError} An option is out of range.
+   * @throws {TimeoutError} Another process, which may be stopped, held the lock of the topic for too long.
    */
   static open<C extends Codec>(
     name: string,
@@ -228,46 +154,54 @@ export class Subscriber<T = unknown> implements AsyncDisposable, AsyncIterable<T
   static async open<T>(name: string, options: SubscriberOptions<T> = {}): Promise<Subscriber<T>> {
     checkSubscriberOptions(options);
     const encoded = await encodeName(checkName(name));
-    return await Realm.open(
-      options.directory,
-      (realm, closer) => new Subscriber<T>(name, encoded, options, realm, closer),
-      (subscriber) => subscriber.#closeNow(),
-    );
-  }
-
-  /** Makes our registration and connects to all who are there, under the lock of the folder. */
-  #enter(path: string, participant: Participant): Segment {
-    const { policy, codec } = this.#identity;
-    const registration = createRegistration(this.#realm, path, participant, policy, codec);
-    if (registration === undefined) throw new ClosedError(`the folder of topic "${this.name}"`);
-    try {
-      for (const publisher of participantsIn(this.#realm, path, PUBLISHER)) {
-        this.#attach(path, publisher, true);
+    const { directory, signal, onError, onMessage, onLost, onConnect, onDisconnect } = options;
+    const callbacks = [onMessage, onLost, onConnect, onDisconnect];
+    const hasCallbacks = callbacks.some((callback) => callback !== undefined);
+    const life = {
+      what: `subscriber of topic "${name}"`,
+      directory,
+      onError,
+      hasCallbacks,
+      signal,
+    };
+    return await Handle.open(life, async (handle) => {
+      const parts = [FOLDER, encoded];
+      const make = (path: string): Subscriber<T> =>
+        new Subscriber<T>(name, handle, options, parts, path);
+      try {
+        const subscriber = await handle.realm.locked(parts, make, signal);
+        subscriber.#start();
+        return subscriber;
+      } catch (error) {
+        handle.onClose(() => handle.realm.directory.prune(parts));
+        throw error;
       }
-    } catch (error) {
-      this.#realm.directory.removeFile(registration.path);
-      registration.close();
-      throw error;
-    }
-    return registration;
+    });
   }
 
-  #attach(path: string, publisher: Participant, isLocked: boolean): void {
-    const subscription = Subscription.attach(
-      this.#realm,
-      path,
-      publisher,
-      this.#identity,
-      isLocked,
-    );
-    if (subscription !== undefined) this.#subscriptions.push(subscription);
+  #start(): void {
+    this.#handle.attach({ poll: () => this.#poll(), arm: () => this.#arm() });
+    this.#subscriptions.greet();
+    if (this.#options.onMessage !== undefined) this.ref();
+  }
+
+  /** What the end of the handle does, in this order. No step needs the lock of the folder. */
+  #closeWith(parts: string[], registration: Segment, participant: Participant): void {
+    const handle = this.#handle;
+    const { realm } = handle;
+    handle.onClose(() => this.#line.fail(this.#handle.reason));
+    handle.onClose(() => this.#waiters.fail(this.#handle.reason));
+    // Publishers that have reserved a slot for us find out by this, whatever fails here.
+    handle.onClose(() => registration.setU32(SubscriberLayout.state, SubscriberState.closed));
+    handle.onClose(() => this.#subscriptions.acceptInvitations());
+    handle.onClose(() => this.#subscriptions.close());
+    handle.onClose(() => realm.eventually(() => removeFiles(realm, parts, participant)));
+    handle.onClose(() => registration.close());
   }
 
   /** How many publishers there are. */
   get publishers(): number {
-    let count = 0;
-    for (const subscription of this.#subscriptions) if (subscription.isOpen) count++;
-    return count;
+    return this.#subscriptions.open;
   }
 
   /** How many messages were lost so far, of all publishers. */
@@ -277,7 +211,7 @@ export class Subscriber<T = unknown> implements AsyncDisposable, AsyncIterable<T
 
   /** Was it closed? */
   get isClosed(): boolean {
-    return this.#closed;
+    return this.#handle.isClosed;
   }
 
   /** What the subscriber did so far. */
@@ -292,7 +226,7 @@ export class Subscriber<T = unknown> implements AsyncDisposable, AsyncIterable<T
    */
   ready(count = 1, options?: WaitOptions): Promise<void> {
     try {
-      this.#checkOpen();
+      this.#handle.checkOpen();
       checkCount("count", count, 0, Infinity);
       const timeout = checkTimeout(options?.timeout, this.#timeout);
       if (this.publishers >= count) return Promise.resolve();
@@ -335,32 +269,68 @@ export class Subscriber<T = unknown> implements AsyncDisposable, AsyncIterable<T
     const timeout = checkTimeout(options?.timeout, this.#timeout);
     const attempt = (): Received<T> | undefined => {
       const received = this.#take();
-      if (received === undefined) this.#checkOpen();
+      if (received === undefined) this.#handle.checkOpen();
       return received;
     };
     return this.#line.waitSync(attempt, this.#what(), timeout).value;
   }
 
   /**
-   * All messages from now on; ends when the subscriber is closed. Breaking out of the loop
-   * leaves it open.
+   * All messages from now on; ends when the subscriber is closed. Leaving the loop, also by an
+   * error, closes the subscriber: one that is open and doesn't read holds publishers back.
    */
   [Symbol.asyncIterator](): AsyncIterator<T, undefined> {
-    return { next: () => this.#iterate() };
+    return this.values();
+  }
+
+  /**
+   * The same, to be left without closing the subscriber. As long as it is open it keeps its place,
+   * and what it doesn't read counts as lag: with `onLag: "block"` it holds publishers back.
+   *
+   * @example
+   * ```ts ignore
+   * for await (const value of subscriber.values({ keepOpen: true })) if (isFirst(value)) break;
+   * for await (const value of subscriber) console.log(value);
+   * ```
+   */
+  values(options: ValuesOptions = {}): AsyncIterableIterator<T, undefined> {
+    checkOptions(options, VALUES_NAMES);
+    const keepOpen = checkFlag("keepOpen", options.keepOpen) === true;
+    let isOver = false;
+    const leave = (): void => {
+      isOver = true;
+      if (!keepOpen) this.#handle.close();
+    };
+    return {
+      next: async () => {
+        if (isOver) return { done: true, value: undefined };
+        try {
+          return await this.#iterate();
+        } catch (error) {
+          leave();
+          throw error;
+        }
+      },
+      return: () => {
+        leave();
+        return Promise.resolve({ done: true, value: undefined });
+      },
+      [Symbol.asyncIterator]() {
+        return this;
+      },
+    };
   }
 
   async #iterate(): Promise<IteratorResult<T, undefined>> {
-    if (++this.#sinceYield % YIELD_EVERY === 0) {
-      await new Promise<void>((resolve) => this.#realm.binding.nextTurn(resolve));
-    }
-    if (this.#closed) return { done: true, value: undefined };
+    if (this.isClosed) return { done: true, value: undefined };
     this.#checkReceive();
     try {
-      const received = this.#line.length === 0 ? this.#take() : undefined;
+      const isFree = this.#line.length === 0 && !this.#handle.reactor.yielder.isDue();
+      const received = isFree ? this.#take() : undefined;
       const { value } = received ?? await this.#wait(this.#timeout);
       return { done: false, value };
     } catch (error) {
-      if (error instanceof ClosedError && this.#closed) return { done: true, value: undefined };
+      if (error instanceof ClosedError && this.isClosed) return { done: true, value: undefined };
       throw error;
     }
   }
@@ -368,27 +338,23 @@ export class Subscriber<T = unknown> implements AsyncDisposable, AsyncIterable<T
   #wait(timeout: number, signal?: AbortSignal): Promise<Received<T>> {
     const waiting = this.#line.wait(this.#attempt, this.#what(), { timeout, signal });
     // Looking for a message may have called `onDisconnect`, and that may have closed us.
-    if (this.#closed) this.#line.fail(this.#closedError());
+    if (this.isClosed) this.#line.fail(this.#handle.reason);
     return waiting;
   }
 
   /** Keeps the process alive until the subscriber is closed. */
   ref(): void {
-    if (this.#isHeld || this.#closed) return;
-    this.#isHeld = true;
-    this.#realm.reactor.ref();
+    this.#handle.ref();
   }
 
   /** Lets the process end though the subscriber is open. */
   unref(): void {
-    if (!this.#isHeld) return;
-    this.#isHeld = false;
-    this.#realm.reactor.unref();
+    this.#handle.unref();
   }
 
   /** Closes it: waits end, publishers that it held back go on. Calling it again does nothing. */
   close(): Promise<void> {
-    this.#closeNow();
+    this.#handle.close();
     return Promise.resolve();
   }
 
@@ -397,42 +363,8 @@ export class Subscriber<T = unknown> implements AsyncDisposable, AsyncIterable<T
     return this.close();
   }
 
-  #closeNow(): void {
-    if (this.#closed) return;
-    this.unref();
-    this.#closed = true;
-    const { directory, reactor } = this.#realm;
-    const leave = (path: string): void => {
-      // Who came meanwhile may have reserved a slot for us.
-      this.#scan(path);
-      for (const subscription of this.#subscriptions.splice(0)) subscription.close();
-      directory.removeFile(`${path}/${fileOf(SUBSCRIBER, this.#identity.participant)}`);
-    };
-    try {
-      directory.locked(this.#parts, leave);
-    } catch (error) {
-      if (!(error instanceof TimeoutError)) throw error;
-      leave(directory.path(...this.#parts));
-    }
-    directory.prune(this.#parts);
-    reactor.remove(this.#index);
-    const error = this.#closedError();
-    this.#line.fail(error);
-    this.#waiters.fail(error);
-    this.#registration.close();
-    this.#realm.release(this.#closer);
-  }
-
-  #checkOpen(): void {
-    if (this.#closed) throw this.#closedError();
-  }
-
-  #closedError(): ClosedError {
-    return new ClosedError(`subscriber of topic "${this.name}"`);
-  }
-
   #checkReceive(): void {
-    this.#checkOpen();
+    this.#handle.checkOpen();
     if (this.#options.onMessage !== undefined) {
       throw new ArgumentError("this subscriber has `onMessage`: its messages go there");
     }
@@ -442,115 +374,23 @@ export class Subscriber<T = unknown> implements AsyncDisposable, AsyncIterable<T
     return `waiting for a message on topic "${this.name}"`;
   }
 
-  // ------------------------------------------------------------------ publishers
-
-  /** Connects to publishers that announced themselves. */
-  #admit(): boolean {
-    const announcements = Atomics.load(
-      this.#registration.words,
-      SubscriberLayout.announcements >> 2,
-    );
-    let changed = announcements !== this.#announcements;
-    if (changed) {
-      this.#announcements = announcements;
-      this.#scan(this.#realm.directory.path(...this.#parts));
-    }
-    for (const subscription of this.#subscriptions) {
-      if (subscription.isOpen) continue;
-      if (!this.#guarded(subscription, () => subscription.open())) continue;
-      changed = true;
-      this.#tell("onConnect", () => this.#options.onConnect?.(subscription.id));
-      if (this.#closed) return true;
-    }
-    if (changed) this.#waiters.tell(this.publishers);
-    return changed;
-  }
-
-  #scan(path: string): void {
-    const known = new Set(this.#subscriptions.map((subscription) => subscription.id));
-    for (const publisher of participantsIn(this.#realm, path, PUBLISHER)) {
-      const id = idOf(publisher);
-      if (known.has(id) || this.#refused.has(id)) continue;
-      try {
-        this.#attach(path, publisher, false);
-      } catch (error) {
-        this.#refused.add(id);
-        // One publisher that can't be used leaves the others alone.
-        if (!this.#closed) this.#onPeerError(error);
-      }
-    }
-  }
-
-  /** Runs what reads shared memory: what is corrupt there ends the subscription and nothing else. */
-  #guarded(subscription: Subscription, task: () => boolean): boolean {
-    try {
-      return task();
-    } catch (error) {
-      if (!(error instanceof CorruptSegmentError)) throw error;
-      this.#corrupt(subscription, error);
-      return false;
-    }
-  }
-
-  #corrupt(subscription: Subscription, error: unknown): void {
-    subscription.end("corrupt");
-    this.#onPeerError(error);
-  }
-
-  /** Lets go of publishers that are gone and of which nothing is left. */
-  #settle(): boolean {
-    let settled = false;
-    for (let i = 0; i < this.#subscriptions.length; i++) {
-      const subscription = this.#subscriptions[i]!;
-      const reason = subscription.gone;
-      if (reason === undefined) continue;
-      this.#subscriptions.splice(i--, 1);
-      settled = true;
-      const wasOpen = subscription.isOpen;
-      subscription.close();
-      // It may have a file still, which mustn't be taken for a new one.
-      if (reason !== "closed") this.#refused.add(subscription.id);
-      this.#tellGone(subscription.id, wasOpen, reason);
-      if (this.#closed) return true;
-    }
-    return settled;
-  }
-
-  #tellGone(id: string, wasOpen: boolean, reason: TopicGoneReason): void {
-    const { onDisconnect, onMessage } = this.#options;
+  #onGone(publisher: string, reason: TopicGoneReason, wasOpen: boolean): void {
     if (reason === "lagged") {
-      const error = new LaggedError(this.name, id);
-      if (onMessage === undefined) this.#failures.push(error);
-      else this.#onPeerError(error);
+      const error = new LaggedError(this.name, publisher);
+      if (this.#options.onMessage === undefined) this.#failures.push(error);
+      else this.#handle.reportPeer(error);
     }
-    if (wasOpen) this.#tell("onDisconnect", () => onDisconnect?.(id, reason));
+    if (wasOpen) this.#handle.notify(this.#options.onDisconnect, publisher, reason);
+  }
+
+  /** Connects to publishers that came. */
+  #admit(): boolean {
+    if (!this.#subscriptions.admit()) return false;
+    if (!this.isClosed) this.#waiters.tell(this.publishers);
+    return true;
   }
 
   // -------------------------------------------------------------------- messages
-
-  /** Goes on to the next message of some publisher. */
-  #next(): Subscription | undefined {
-    const links = this.#subscriptions;
-    let current = this.#current < links.length ? links[this.#current]! : undefined;
-    if (current?.consumer?.hasBatch && this.#guardedNext(current)) return current;
-    for (let tries = links.length; tries > 0; tries--) {
-      if (++this.#current >= links.length) this.#current = 0;
-      current = links[this.#current]!;
-      if (this.#guardedNext(current)) return current;
-      if (this.#closed) return undefined;
-    }
-    return undefined;
-  }
-
-  #guardedNext(subscription: Subscription): boolean {
-    try {
-      return subscription.next();
-    } catch (error) {
-      if (!(error instanceof CorruptSegmentError)) throw error;
-      this.#corrupt(subscription, error);
-      return false;
-    }
-  }
 
   /** Counts the message at the end of `subscription`, and what was lost before it. */
   #count(subscription: Subscription): void {
@@ -559,7 +399,7 @@ export class Subscriber<T = unknown> implements AsyncDisposable, AsyncIterable<T
     this.#bytes += length;
     if (lost === 0) return;
     this.#lost += lost;
-    this.#tell("onLost", () => this.#options.onLost?.(lost, subscription.id));
+    this.#handle.notify(this.#options.onLost, lost, subscription.id);
   }
 
   #valueOf(subscription: Subscription): T {
@@ -571,57 +411,55 @@ export class Subscriber<T = unknown> implements AsyncDisposable, AsyncIterable<T
   #take(): Received<T> | undefined {
     for (;;) {
       if (this.#failures.length > 0) throw this.#failures.shift();
-      const subscription = this.#next();
+      const subscription = this.#subscriptions.next();
+      if (this.isClosed) return undefined;
       if (subscription === undefined) {
-        if (this.#closed) return undefined;
-        if (this.#admit() || this.#settle()) continue;
+        if (this.#admit() || this.#subscriptions.settle()) continue;
         return undefined;
       }
       this.#count(subscription);
-      if (this.#closed) return undefined;
-      try {
-        return { value: this.#valueOf(subscription) };
-      } catch (error) {
-        if (!(error instanceof CorruptSegmentError)) throw error;
-        this.#corrupt(subscription, error);
-      }
+      if (this.isClosed) return undefined;
+      const read = (): Received<T> => ({ value: this.#valueOf(subscription) });
+      const received = this.#subscriptions.guarded(subscription, read);
+      if (received !== undefined) return received;
     }
   }
 
-  /** Gives messages to the handler. */
+  /** Gives messages to the handler, for about a millisecond at most. */
   #deliver(handler: NonNullable<SubscriberOptions<T>["onMessage"]>): Polled {
-    let count = 0;
-    for (; count < MESSAGES_PER_POLL && !this.#isBusy; count++) {
-      const subscription = this.#next();
-      if (subscription === undefined) break;
+    const { yielder } = this.#handle.reactor;
+    for (let count = 0; count < MESSAGES_PER_POLL; count++) {
+      const subscription = this.#subscriptions.next();
+      if (subscription === undefined) return count === 0 ? Polled.nothing : Polled.done;
       this.#count(subscription);
-      if (this.#closed) break;
-      this.#handle(handler, subscription);
-      if (this.#closed) break;
+      if (this.isClosed) break;
+      this.#give(handler, subscription);
+      // Promises, and then timers and I/O, have their turn.
+      if (this.isClosed || this.#isBusy || yielder.isDue()) return Polled.resolved;
     }
-    return count === 0 ? Polled.nothing : this.#isBusy ? Polled.resolved : Polled.done;
+    return Polled.done;
   }
 
-  #handle(
+  #give(
     handler: NonNullable<SubscriberOptions<T>["onMessage"]>,
     subscription: Subscription,
   ): void {
-    let value: T;
+    let value: Received<T> | undefined;
     try {
-      value = this.#valueOf(subscription);
+      const read = (): Received<T> => ({ value: this.#valueOf(subscription) });
+      value = this.#subscriptions.guarded(subscription, read);
     } catch (error) {
-      if (error instanceof CorruptSegmentError) this.#corrupt(subscription, error);
-      else this.#onPeerError(error);
-      return;
+      this.#handle.reportPeer(error);
     }
+    if (value === undefined) return;
+    const { sequence } = subscription.consumer!;
+    const info = { publisher: subscription.id, sequence };
+    const { reactor, scope } = this.#handle;
     try {
-      const result = handler(value, {
-        publisher: subscription.id,
-        sequence: subscription.consumer!.sequence,
-      });
+      const result = reactor.call(scope, handler, this.#options, value.value, info);
       if (isPromiseLike(result)) this.#pause(result);
     } catch (error) {
-      this.#report(error, "onMessage");
+      this.#handle.report(error);
     }
   }
 
@@ -630,82 +468,55 @@ export class Subscriber<T = unknown> implements AsyncDisposable, AsyncIterable<T
     this.#isBusy = true;
     const resume = (): void => {
       this.#isBusy = false;
-      if (!this.#closed) this.#realm.reactor.heat(this.#index);
+      this.#handle.heat();
     };
     result.then(resume, (error) => {
-      this.#report(error, "onMessage");
+      this.#handle.report(error);
       resume();
     });
   }
 
-  /** Runs a callback of the user. */
-  #tell(where: string, task: () => unknown): void {
-    guarded(task, errorSink(this.#options.onError, this.#label), where);
-  }
-
-  /** Something of the user's failed. */
-  #report(error: unknown, where?: string): void {
-    errorSink(this.#options.onError, this.#label)(error, where);
-  }
-
-  /** A publisher did something wrong. */
-  #onPeerError(error: unknown): void {
-    peerErrorSink(this.#options.onError, this.#label)(error);
-  }
-
-  /** Names it in reports. */
-  get #label(): string {
-    return `a subscriber of topic "${this.name}"`;
-  }
-
   #poll(): Polled {
-    if (this.#closed) return Polled.nothing;
     const { onMessage } = this.#options;
     let polled: Polled = this.#admit() ? Polled.done : Polled.nothing;
-    if (this.#closed) return Polled.resolved;
-    const found = onMessage === undefined ? this.#line.poll() : this.#deliver(onMessage);
+    if (this.isClosed) return Polled.resolved;
+    const found = onMessage === undefined
+      ? this.#line.poll()
+      : this.#isBusy
+      ? Polled.nothing
+      : this.#deliver(onMessage);
     if (found > polled) polled = found;
-    if (this.#closed) return Polled.resolved;
-    if (!this.#isBusy && this.#settle()) polled = Polled.resolved;
+    if (this.isClosed) return Polled.resolved;
+    if (!this.#isBusy && this.#subscriptions.settle()) polled = Polled.resolved;
     return polled;
   }
 
   #arm(): boolean {
-    if (this.#closed) return true;
-    if (
-      Atomics.load(this.#registration.words, SubscriberLayout.announcements >> 2) !==
-        this.#announcements
-    ) {
-      return false;
-    }
+    if (!this.#subscriptions.isUpToDate) return false;
     if (this.#options.onMessage === undefined) return this.#line.arm();
-    if (this.#isBusy) return true;
-    let isQuiet = true;
-    for (const subscription of this.#subscriptions) if (!subscription.arm()) isQuiet = false;
-    return isQuiet;
+    return this.#isBusy || this.#subscriptions.arm();
   }
 }
 
-function historyOf(history: number | "latest" | undefined): number {
-  if (history === undefined) return 0;
-  return history === "latest" ? 1 : Math.min(history, ALL);
+/** Removes a subscriber's registration, and what publishers left for it. */
+function removeFiles({ directory }: Realm, parts: string[], participant: Participant): void {
+  const path = directory.path(...parts);
+  for (const invitation of invitationsIn(directory, path, participant)) {
+    directory.removeFile(invitation.path);
+  }
+  directory.removeFile(`${path}/${fileOf(SUBSCRIBER, participant)}`);
+  directory.prune(parts);
 }
 
-function checkSubscriberOptions<T>(options: SubscriberOptions<T>): void {
-  // `onLag` is no handler, though it looks like one.
-  const isObject = typeof options === "object" && options !== null;
-  checkOptions(isObject ? { ...options, onLag: undefined } : options, NAMES);
-  const { codec, onLag, history, borrow, onMessage, timeout } = options;
-  if (codec !== undefined) checkCodec(codec);
-  if (onLag !== undefined && !Object.hasOwn(POLICIES, onLag)) {
-    throw new ArgumentError(
-      `\`onLag\` is "block", "drop-oldest" or "disconnect", got ${show(onLag)}`,
-    );
-  }
-  if (history !== undefined && history !== "latest") checkCount("history", history, 0, Infinity);
-  checkFlag("borrow", borrow);
-  if (borrow === true && onMessage === undefined) {
-    throw new ArgumentError("`borrow` needs `onMessage`: its end is when the handler has finished");
-  }
-  checkTimeout(timeout, Infinity);
+/** Makes a subscriber's registration. */
+function register(
+  { realm }: Handle,
+  path: string,
+  { name, participant, policy, codec }: SubscriberIdentity,
+): Segment {
+  const registration = createRegistration(realm, path, participant, policy, codec);
+  if (registration === undefined) throw new ClosedError(`the folder of topic "${name}"`);
+  return registration;
 }
+
+export type { MessageInfo, SubscriberOptions } from "./subscriber_options.ts";

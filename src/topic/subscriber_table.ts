@@ -3,32 +3,52 @@
  *
  * Subscribers take slots and give them back; the publisher opens them, because it
  * alone knows where its ring begins and ends. It finds out about both when it next
- * publishes, or in a turn of its reactor. The slot of a subscriber that is proved
- * dead it frees itself.
+ * publishes, or in a turn of its reactor. It frees the slot of a subscriber that is
+ * proved dead.
+ *
+ * A subscriber that was invited is *absent* until it has mapped the ring. Only its
+ * registration, which the publisher keeps mapped until then, says whether it was closed
+ * meanwhile, or lacks what it needs to come.
  *
  * @module
  */
-import { CorruptSegmentError } from "../errors.ts";
+import { CausewayError, CorruptSegmentError, isShortage } from "../errors.ts";
 import type { GoneReason } from "../errors.ts";
-import { Attached, PublisherLayout, SlotState, SubscriberSlot } from "../memory/layout.ts";
+import {
+  Attached,
+  PublisherLayout,
+  SlotState,
+  SubscriberLayout,
+  SubscriberSlot,
+  SubscriberState,
+} from "../memory/layout.ts";
 import type { LagPolicy } from "../memory/layout.ts";
 import { readNodeId, writeNodeId } from "../memory/names.ts";
 import type { Segment } from "../memory/segment.ts";
 import type { CutReason } from "../ring/broadcast_producer.ts";
 import { BroadcastProducer } from "../ring/broadcast_producer.ts";
+import type { Handle } from "../wake/handle.ts";
 import type { Peer, Realm } from "../wake/realm.ts";
 import { idOf, policyOf } from "./folder.ts";
 import type { Participant, PublisherShape } from "./folder.ts";
 
-/** Why a partner of a topic is gone: `"lagged"`, because it asked for that. */
+/**
+ * Why a peer of a topic is gone: `"lagged"`, because its `onLag` or the publisher's `maxLag` asks
+ * for that.
+ */
 export type TopicGoneReason = GoneReason | "lagged";
 
-/** What the table tells its publisher. None of it may happen while it writes a record. */
+/** What the table tells its publisher, in the middle of a call: nothing of the user's may run then. */
 export interface SubscriberTableEvents {
   joined(id: string): void;
   left(id: string, reason: TopicGoneReason): void;
   failed(error: unknown): void;
+  /** A subscriber can't be let in now, for want of something: look again later. */
+  postponed(): void;
 }
+
+/** What happens to subscribers that hold the publisher back for too long. */
+export type LagAction = "disconnect" | "drop-oldest";
 
 /** A subscriber that has a slot. */
 interface Entry {
@@ -36,7 +56,10 @@ interface Entry {
   readonly slot: number;
   readonly participant: Participant;
   readonly peer: Peer;
-  readonly onDeath: () => void;
+  /** Asks no longer to be told of its death. */
+  forgetDeath: () => void;
+  /** While it is absent. */
+  registration: Segment | undefined;
   /** It was cut off, and hasn't given its slot back yet. */
   isCut: boolean;
 }
@@ -44,6 +67,7 @@ interface Entry {
 /** See the module. */
 export class SubscriberTable {
   readonly producer: BroadcastProducer;
+  readonly #handle: Handle;
   readonly #realm: Realm;
   readonly #segment: Segment;
   readonly #events: SubscriberTableEvents;
@@ -53,16 +77,19 @@ export class SubscriberTable {
   readonly #entries: (Entry | undefined)[];
   /** Those that read. */
   #active: Entry[] = [];
+  /** How many are absent. */
+  #absent = 0;
 
   /** `history`: the most messages that a late joiner gets. */
   constructor(
-    realm: Realm,
+    handle: Handle,
     segment: Segment,
     shape: PublisherShape,
     history: number,
     events: SubscriberTableEvents,
   ) {
-    this.#realm = realm;
+    this.#handle = handle;
+    this.#realm = handle.realm;
     this.#segment = segment;
     this.#events = events;
     this.#slots = shape.slots;
@@ -81,34 +108,35 @@ export class SubscriberTable {
     return this.#active.length;
   }
 
-  /** Have all that were invited come? */
-  get isAttached(): boolean {
-    return this.#active.every(({ slot }) =>
-      this.#segment.u32(slot + SubscriberSlot.attached) !== 0
-    );
+  /** Are there subscribers that were invited and haven't come yet? */
+  get hasAbsent(): boolean {
+    return this.#absent > 0;
   }
 
   /**
-   * Gives a slot to a subscriber that was there before us: it misses nothing, though it
-   * maps the ring later. False if there is none left.
+   * Gives a slot to a subscriber that was there before the publisher: it misses nothing, though
+   * it maps the ring later. The table keeps its registration if it has a slot.
    */
-  invite(participant: Participant, policy: LagPolicy): boolean {
+  invite(participant: Participant, registration: Segment): "invited" | "refused" | "dead" {
     const free = this.#entries.findIndex((entry) => entry === undefined);
-    if (free < 0) return false;
+    if (free < 0) return "refused";
     const peer = this.#realm.acquirePeer(participant.node);
-    if (peer === undefined) return true; // it is dead
+    if (peer === undefined) return "dead";
     const slot = slotAt(free);
     const segment = this.#segment;
+    const policy = policyOf(registration.u32(SubscriberLayout.policy));
     writeNodeId(segment.bytes, slot + SubscriberSlot.node, participant.node);
     segment.setU32(slot + SubscriberSlot.source, participant.source);
     segment.setU32(slot + SubscriberSlot.count, participant.count);
     segment.setU32(slot + SubscriberSlot.policy, policy);
-    this.#open(free, participant, peer, policy, 0);
+    const entry = this.#open(free, participant, peer, policy, 0);
+    entry.registration = registration;
+    this.#absent++;
     segment.setU32(slot + SubscriberSlot.state, SlotState.open);
-    return true;
+    return "invited";
   }
 
-  /** Looks at all slots: who came, who left? */
+  /** Looks at all slots: which subscribers came, which left? */
   look(): void {
     for (let index = 0; index < this.#slots; index++) {
       const state = this.#stateOf(index);
@@ -118,6 +146,65 @@ export class SubscriberTable {
       }
       if (state === SlotState.joining) this.#admit(index);
     }
+    this.#lookForAbsent();
+  }
+
+  /** Those that came are absent no longer, those that were closed need their slots no longer. */
+  #lookForAbsent(): void {
+    if (this.#absent === 0) return;
+    for (const entry of this.#entries) {
+      if (entry?.registration === undefined) continue;
+      if (this.#hasCome(entry)) this.#endAbsence(entry);
+      else if (isClosed(entry.registration)) {
+        this.#segment.setU32(entry.slot + SubscriberSlot.state, SlotState.free);
+        this.#remove(entry, "closed");
+      }
+    }
+  }
+
+  #hasCome({ slot }: Entry): boolean {
+    const { words } = this.#segment;
+    return Atomics.load(words, (slot + SubscriberSlot.attached) >> 2) !== Attached.no;
+  }
+
+  #endAbsence(entry: Entry): void {
+    if (entry.registration === undefined) return;
+    entry.registration.close();
+    entry.registration = undefined;
+    this.#absent--;
+  }
+
+  /**
+   * There was no room. Waits no longer for subscribers that can't come for want of something,
+   * and with an `action` for none of those that held the publisher back. True if there may be
+   * room now.
+   */
+  letGo(action: LagAction | undefined): boolean {
+    this.#lookForAbsent();
+    let changed = false;
+    for (const slot of this.producer.blocking()) {
+      const entry = this.#entries[indexOf(slot)];
+      if (entry === undefined) continue;
+      if (action === "disconnect") this.producer.disconnect(slot);
+      else if (action === "drop-oldest") this.producer.overtake(slot);
+      else if (!this.#isShort(entry) || !this.#overtakeAbsent(entry)) continue;
+      changed = true;
+    }
+    return changed;
+  }
+
+  #isShort({ registration }: Entry): boolean {
+    return registration !== undefined && registration.u32(SubscriberLayout.shortage) !== 0;
+  }
+
+  /** False if it has come in this very moment. */
+  #overtakeAbsent(entry: Entry): boolean {
+    // ORDER: counted as overtaken, then looked at. A subscriber that comes says so, then looks at
+    // the count: so either we see that it came, or it sees that it may be overtaken.
+    Atomics.add(this.#segment.words, (entry.slot + SubscriberSlot.lag) >> 2, 1);
+    if (this.#hasCome(entry)) return false;
+    this.producer.overtake(entry.slot);
+    return true;
   }
 
   /** Rings all that wait for a message. */
@@ -136,18 +223,17 @@ export class SubscriberTable {
     for (const entry of this.#active) this.#ring(entry);
   }
 
-  /** Is one of those who held back the last record in this very thread? */
+  /** Did a subscriber of this very thread hold back the last record? */
   get isHeldByOurselves(): boolean {
-    let ours = false;
-    this.producer.eachBlocking((slot) => {
-      ours ||= this.#entries[indexOf(slot)]?.participant.node === this.#realm.id;
-    });
-    return ours;
+    return this.producer.blocking().some((slot) =>
+      this.#entries[indexOf(slot)]?.participant.node === this.#realm.id
+    );
   }
 
   /** Gives the peers back. */
   close(): void {
     for (const entry of this.#entries) if (entry !== undefined) this.#forget(entry);
+    this.#entries.fill(undefined);
     this.#active = [];
   }
 
@@ -178,6 +264,8 @@ export class SubscriberTable {
     try {
       peer = this.#realm.acquirePeer(participant.node);
     } catch (error) {
+      if (!(error instanceof CausewayError)) throw error;
+      if (isShortage(error)) return this.#events.postponed();
       this.#events.failed(error);
     }
     if (peer === undefined) {
@@ -208,10 +296,11 @@ export class SubscriberTable {
       slot,
       participant,
       peer,
-      onDeath: () => this.#onDeath(entry),
+      forgetDeath: () => {},
+      registration: undefined,
       isCut: false,
     };
-    peer.onDeath.add(entry.onDeath);
+    entry.forgetDeath = this.#handle.onPeerDeath(peer, () => this.#onDeath(entry));
     this.#entries[index] = entry;
     this.#active.push(entry);
     this.producer.add(slot, policy, history);
@@ -237,6 +326,7 @@ export class SubscriberTable {
     const at = (slot + SubscriberSlot.state) >> 2;
     Atomics.compareExchange(this.#segment.words, at, SlotState.open, SlotState.cut);
     this.#ring(entry);
+    this.#endAbsence(entry);
     this.#events.left(entry.id, reason);
     if (reason === "corrupt") {
       this.#events.failed(
@@ -254,10 +344,15 @@ export class SubscriberTable {
     this.#events.left(entry.id, reason);
   }
 
-  #forget({ peer, onDeath }: Entry): void {
-    peer.onDeath.delete(onDeath);
-    this.#realm.releasePeer(peer);
+  #forget(entry: Entry): void {
+    this.#endAbsence(entry);
+    entry.forgetDeath();
+    this.#realm.releasePeer(entry.peer);
   }
+}
+
+function isClosed(registration: Segment): boolean {
+  return registration.u32(SubscriberLayout.state) === SubscriberState.closed;
 }
 
 /** Offset of a slot. */

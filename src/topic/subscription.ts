@@ -3,29 +3,30 @@
  *
  * @module
  */
-import { CodecMismatchError, ConnectionLimitError } from "../errors.ts";
+import { CodecMismatchError, ConnectionLimitError, CorruptSegmentError } from "../errors.ts";
 import { codecId, codecName } from "../codec/codec_id.ts";
 import {
   Attached,
   Header,
   Kind,
+  LagPolicy,
   PublisherLayout,
   PublisherState,
   SlotState,
   SubscriberSlot,
   Wanted,
 } from "../memory/layout.ts";
-import type { LagPolicy } from "../memory/layout.ts";
 import { readNodeId, writeNodeId } from "../memory/names.ts";
 import { Segment } from "../memory/segment.ts";
 import { BroadcastConsumer } from "../ring/broadcast_consumer.ts";
+import type { Handle } from "../wake/handle.ts";
 import type { Peer, Realm } from "../wake/realm.ts";
-import { fileOf, idOf, PUBLISHER, shapeOf } from "./folder.ts";
+import { idOf, shapeOf } from "./folder.ts";
 import type { Participant, PublisherShape } from "./folder.ts";
 import { slotAt } from "./subscriber_table.ts";
 import type { TopicGoneReason } from "./subscriber_table.ts";
 
-/** A subscriber, as its links know it. */
+/** A subscriber, as its subscriptions know it. */
 export interface SubscriberIdentity {
   readonly name: string;
   readonly participant: Participant;
@@ -33,8 +34,6 @@ export interface SubscriberIdentity {
   readonly history: number;
   readonly codec: string;
   readonly borrow: boolean;
-  /** Some link may have news. */
-  onNews(): void;
 }
 
 /** See the module. */
@@ -45,77 +44,76 @@ export class Subscription {
   readonly #segment: Segment;
   readonly #shape: PublisherShape;
   readonly #identity: SubscriberIdentity;
-  readonly #peer: Peer;
+  /** The publisher's node; `undefined` if it was dead before we came. */
+  readonly #peer: Peer | undefined;
   readonly #slot: number;
-  readonly #onDeath: () => void;
+  readonly #forgetDeath: () => void;
   #consumer: BroadcastConsumer | undefined;
-  #isDead = false;
+  #isDead: boolean;
   /** Set when it is over before the publisher ended. */
   #reason: TopicGoneReason | undefined;
 
   private constructor(
-    realm: Realm,
+    handle: Handle,
     segment: Segment,
     shape: PublisherShape,
     identity: SubscriberIdentity,
     publisher: Participant,
-    peer: Peer,
+    peer: Peer | undefined,
     slot: number,
   ) {
     this.id = idOf(publisher);
-    this.#realm = realm;
+    this.#realm = handle.realm;
     this.#segment = segment;
     this.#shape = shape;
     this.#identity = identity;
     this.#peer = peer;
     this.#slot = slot;
-    this.#onDeath = () => {
+    this.#isDead = peer === undefined;
+    this.#forgetDeath = peer === undefined ? () => {} : handle.onPeerDeath(peer, () => {
       this.#isDead = true;
-      identity.onNews();
-    };
-    peer.onDeath.add(this.#onDeath);
+      handle.heat();
+    });
   }
 
   /**
-   * Maps a publisher's ring and takes a slot, or the one that the publisher reserved
-   * for us. `undefined` if the publisher is gone. `isLocked`: the caller holds the lock
-   * of the folder, without which no free slot may be taken.
+   * Maps the ring of a publisher that is there, and takes a slot; `undefined` if the publisher
+   * is gone. The caller holds the lock of the folder, without which no free slot may be taken.
    *
    * @throws {CodecMismatchError} It uses another codec.
    * @throws {ConnectionLimitError} It has no free slot.
    */
-  static attach(
-    realm: Realm,
+  static join(
+    handle: Handle,
     path: string,
     publisher: Participant,
     identity: SubscriberIdentity,
-    isLocked: boolean,
   ): Subscription | undefined {
-    const segment = Segment.open(
-      realm.binding,
-      `${path}/${fileOf(PUBLISHER, publisher)}`,
-      Kind.publisher,
-    );
-    if (segment === undefined) return undefined;
-    let peer: Peer | undefined;
-    try {
-      segment.releaseFile();
-      const shape = shapeOf(segment);
-      checkCodecOf(segment, identity);
-      peer = segment.u32(PublisherLayout.state) === PublisherState.open
-        ? realm.acquirePeer(publisher.node)
-        : undefined;
-      if (peer === undefined) {
-        segment.close();
-        return undefined;
-      }
-      const slot = findSlot(segment, shape, identity, isLocked);
-      return new Subscription(realm, segment, shape, identity, publisher, peer, slot);
-    } catch (error) {
-      if (peer !== undefined) realm.releasePeer(peer);
-      segment.close();
-      throw error;
-    }
+    return attach(handle, path, publisher, identity, (segment, shape, peer) => {
+      const isOpen = segment.u32(PublisherLayout.state) === PublisherState.open;
+      if (peer === undefined || !isOpen) return undefined;
+      const slot = freeSlot(segment, shape, identity);
+      return new Subscription(handle, segment, shape, identity, publisher, peer, slot);
+    });
+  }
+
+  /**
+   * Maps the ring of a publisher that invited us, which may be closed or dead by now, and finds
+   * the slot that it reserved; `undefined` if the file is gone.
+   *
+   * @throws {CodecMismatchError} It uses another codec.
+   * @throws {ConnectionLimitError} It had no free slot.
+   */
+  static accept(
+    handle: Handle,
+    path: string,
+    publisher: Participant,
+    identity: SubscriberIdentity,
+  ): Subscription | undefined {
+    return attach(handle, path, publisher, identity, (segment, shape, peer) => {
+      const slot = ourSlot(segment, shape, identity);
+      return new Subscription(handle, segment, shape, identity, publisher, peer, slot);
+    });
   }
 
   /** Is it open, that is, do messages come? */
@@ -128,20 +126,28 @@ export class Subscription {
     return this.#consumer;
   }
 
-  /** Begins to read if the publisher has opened our slot. */
+  /**
+   * Begins to read if the publisher has opened our slot.
+   *
+   * @throws {CorruptSegmentError} The publisher wrote what it can't have.
+   */
   open(): boolean {
-    if (this.#segment.u32(this.#slot + SubscriberSlot.state) === SlotState.joining) return false;
+    if (this.#reason !== undefined) return false;
+    const segment = this.#segment;
+    const state = segment.u32(this.#slot + SubscriberSlot.state);
+    if (state === SlotState.joining) return false;
+    if (state !== SlotState.open && state !== SlotState.cut) {
+      throw new CorruptSegmentError(`publisher ${this.id} gave our slot the state ${state}`);
+    }
     const { policy, borrow } = this.#identity;
     const { data, capacity } = this.#shape;
-    this.#segment.setU32(this.#slot + SubscriberSlot.attached, Attached.yes);
-    this.#consumer = new BroadcastConsumer(
-      this.#segment,
-      this.#slot,
-      data,
-      capacity,
-      policy,
-      borrow,
-    );
+    // ORDER: first we say that we came, then we look whether the publisher has given us up.
+    segment.setU32(this.#slot + SubscriberSlot.attached, Attached.yes);
+    const mayBeOvertaken = policy !== LagPolicy.block ||
+      segment.u32(PublisherLayout.overtakes) !== 0 ||
+      segment.u32(this.#slot + SubscriberSlot.lag) !== 0;
+    const mode = { policy, mayBeOvertaken, borrow };
+    this.#consumer = new BroadcastConsumer(segment, this.#slot, data, capacity, mode);
     return true;
   }
 
@@ -168,8 +174,7 @@ export class Subscription {
   /** Why it is over and nothing is left to read; `undefined` if it isn't. */
   get gone(): TopicGoneReason | undefined {
     if (this.#reason !== undefined) return this.#reason;
-    const isClosed = Atomics.load(this.#segment.words, PublisherLayout.state >> 2) ===
-      PublisherState.closed;
+    const isClosed = this.#segment.u32(PublisherLayout.state) === PublisherState.closed;
     if (!isClosed && !this.#isDead && !this.#isRefused) return undefined;
     // What was published before it closed is there by now.
     if (this.#consumer?.hasMore()) return undefined;
@@ -194,26 +199,51 @@ export class Subscription {
       this.#segment.setU32(this.#slot + SubscriberSlot.attached, Attached.lagged);
     }
     this.#segment.setU32(this.#slot + SubscriberSlot.state, SlotState.free);
-    this.#tellOfSlot();
-    this.#peer.onDeath.delete(this.#onDeath);
-    this.#realm.releasePeer(this.#peer);
+    this.tellOfSlot();
+    this.#forgetDeath();
+    if (this.#peer !== undefined) this.#realm.releasePeer(this.#peer);
     this.#segment.close();
   }
 
   /** Tells the publisher that our slot changed. */
-  #tellOfSlot(): void {
+  tellOfSlot(): void {
     Atomics.or(this.#segment.words, PublisherLayout.wanted >> 2, Wanted.look);
     this.#ring();
   }
 
-  /** Tells the publisher that we are there. */
-  greet(): void {
-    this.#tellOfSlot();
-  }
-
   #ring(): void {
     const door = this.#segment.u32(PublisherLayout.source);
-    if (this.#peer.segment.mapped) this.#realm.reactor.ring(this.#peer.segment, door);
+    if (this.#peer?.segment.mapped) this.#realm.reactor.ring(this.#peer.segment, door);
+  }
+}
+
+/** Maps a publisher's ring, checks it, and makes a subscription of it; `undefined` if it is gone. */
+function attach(
+  { realm }: Handle,
+  path: string,
+  publisher: Participant,
+  identity: SubscriberIdentity,
+  make: (
+    segment: Segment,
+    shape: PublisherShape,
+    peer: Peer | undefined,
+  ) => Subscription | undefined,
+): Subscription | undefined {
+  const segment = Segment.open(realm.binding, path, Kind.publisher);
+  if (segment === undefined) return undefined;
+  let peer: Peer | undefined;
+  let subscription: Subscription | undefined;
+  try {
+    segment.releaseFile();
+    const shape = shapeOf(segment);
+    checkCodecOf(segment, identity);
+    peer = realm.acquirePeer(publisher.node);
+    return subscription = make(segment, shape, peer);
+  } finally {
+    if (subscription === undefined) {
+      if (peer !== undefined) realm.releasePeer(peer);
+      segment.close();
+    }
   }
 }
 
@@ -229,35 +259,51 @@ function checkCodecOf(segment: Segment, { name, codec }: SubscriberIdentity): vo
   );
 }
 
-/** The slot that was reserved for us, or a free one. */
-function findSlot(
+/** Takes a free slot. */
+function freeSlot(
   segment: Segment,
   { slots }: PublisherShape,
   { name, participant, policy, history }: SubscriberIdentity,
-  isLocked: boolean,
 ): number {
-  let free = -1;
-  for (let index = 0; index < slots; index++) {
-    const slot = slotAt(index);
-    const state = segment.u32(slot + SubscriberSlot.state);
-    if (state === SlotState.free) {
-      if (free < 0) free = slot;
-    } else if (isOurs(segment, slot, participant)) {
-      return slot;
-    }
-  }
-  if (free < 0 || !isLocked) {
-    throw new ConnectionLimitError(name, slots, "publisher", "maxSubscribers");
-  }
-  writeNodeId(segment.bytes, free + SubscriberSlot.node, participant.node);
-  segment.setU32(free + SubscriberSlot.source, participant.source);
-  segment.setU32(free + SubscriberSlot.count, participant.count);
-  segment.setU32(free + SubscriberSlot.policy, policy);
-  segment.setU32(free + SubscriberSlot.history, history);
-  segment.setU32(free + SubscriberSlot.attached, Attached.yes);
-  segment.setU32(free + SubscriberSlot.waiting, 0);
-  segment.setU32(free + SubscriberSlot.state, SlotState.joining);
-  return free;
+  const slot = findSlot(
+    slots,
+    (slot) => segment.u32(slot + SubscriberSlot.state) === SlotState.free,
+  );
+  if (slot === undefined) throw noSlot(name, slots);
+  writeNodeId(segment.bytes, slot + SubscriberSlot.node, participant.node);
+  segment.setU32(slot + SubscriberSlot.source, participant.source);
+  segment.setU32(slot + SubscriberSlot.count, participant.count);
+  segment.setU32(slot + SubscriberSlot.policy, policy);
+  segment.setU32(slot + SubscriberSlot.history, history);
+  segment.setU32(slot + SubscriberSlot.attached, Attached.yes);
+  segment.setU32(slot + SubscriberSlot.waiting, 0);
+  segment.setU32(slot + SubscriberSlot.state, SlotState.joining);
+  return slot;
+}
+
+/** The slot that was reserved for us. */
+function ourSlot(
+  segment: Segment,
+  { slots }: PublisherShape,
+  { name, participant }: SubscriberIdentity,
+): number {
+  const slot = findSlot(
+    slots,
+    (slot) =>
+      segment.u32(slot + SubscriberSlot.state) !== SlotState.free &&
+      isOurs(segment, slot, participant),
+  );
+  if (slot === undefined) throw noSlot(name, slots);
+  return slot;
+}
+
+function findSlot(slots: number, fits: (slot: number) => boolean): number | undefined {
+  for (let index = 0; index < slots; index++) if (fits(slotAt(index))) return slotAt(index);
+  return undefined;
+}
+
+function noSlot(name: string, slots: number): ConnectionLimitError {
+  return new ConnectionLimitError(name, slots, "publisher", "maxSubscribers");
 }
 
 function isOurs(segment: Segment, slot: number, { node, source, count }: Participant): boolean {

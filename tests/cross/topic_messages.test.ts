@@ -163,7 +163,7 @@ crossTest("for await, receive, receiveSync and tryReceive; a loop ends with clos
     );
   let sending = send(0, 500);
   let expected = 0;
-  for await (const { n } of subscriber) {
+  for await (const { n } of subscriber.values({ keepOpen: true })) {
     assert.equal(n, expected++);
     if (expected === 500) break;
   }

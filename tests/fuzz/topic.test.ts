@@ -42,6 +42,8 @@ async function round(random: Random, alive: () => void): Promise<void> {
   const onError = onlyOurs;
   const publisher = await Publisher.open<Uint8Array>("fuzz", {
     codec: bytes,
+    maxLag: random.pick([0, 1, Infinity]),
+    lagAction: random.pick(["disconnect", "drop-oldest"] as const),
     capacity: CAPACITY,
     maxSubscribers: SLOTS,
     directory,
@@ -50,7 +52,7 @@ async function round(random: Random, alive: () => void): Promise<void> {
   const attacked = mapped(scratch, "publisher-", Kind.publisher);
   const subscribers: Subscriber<Uint8Array>[] = [];
   const open = async (): Promise<void> => {
-    const onLag = random.pick(["block", "drop-oldest", "disconnect"] as const);
+    const onLag = random.pick(["block", "drop-oldest", "disconnect", "latest"] as const);
     const history = random.pick([0, 1, 100]);
     const common = { codec: bytes, directory, onError, onLag, history };
     const options = random.below(2) === 0

@@ -28,6 +28,7 @@ import {
   SlotState,
   SubscriberLayout,
   SubscriberSlot,
+  SubscriberState,
   Wanted,
 } from "../../src/memory/layout.ts";
 import { readText, Segment, writeText } from "../../src/memory/segment.ts";
@@ -152,6 +153,7 @@ function makePublisher(scratch: Scratch): Segment {
   segment.setU32(PublisherLayout.source, 11);
   segment.setU32(PublisherLayout.state, PublisherState.open);
   segment.setU32(PublisherLayout.slots, slots);
+  segment.setU32(PublisherLayout.overtakes, 1);
   const producer = new BroadcastProducer(segment, data, CAPACITY, () => {}, -64);
   const text = new TextEncoder().encode("EURUSD");
   producer.write(text);
@@ -178,7 +180,8 @@ function makePublisher(scratch: Scratch): Segment {
 function consumerOf(segment: Segment, index: number): BroadcastConsumer {
   const slot = PublisherLayout.table + index * SubscriberSlot.bytes;
   const policy = segment.u32(slot + SubscriberSlot.policy) as LagPolicy;
-  return new BroadcastConsumer(segment, slot, publisherData(3), CAPACITY, policy);
+  const mode = { policy, mayBeOvertaken: false };
+  return new BroadcastConsumer(segment, slot, publisherData(3), CAPACITY, mode);
 }
 
 /** A subscriber that two publishers have announced themselves at. */
@@ -187,6 +190,8 @@ function makeSubscriber(scratch: Scratch): Segment {
   const segment = make(scratch, parameters);
   segment.setU32(SubscriberLayout.policy, LagPolicy.dropOldest);
   segment.setU32(SubscriberLayout.announcements, 2);
+  segment.setU32(SubscriberLayout.state, SubscriberState.closed);
+  segment.setU32(SubscriberLayout.shortage, 1);
   return segment;
 }
 
@@ -298,6 +303,7 @@ test("reading a golden publisher", () => {
   checkHeader(segment);
   assert.equal(readText(segment, PublisherLayout.name, PublisherLayout.nameBytes), "prices");
   assert.equal(segment.u32(PublisherLayout.slots), 3);
+  assert.equal(segment.u32(PublisherLayout.overtakes), 1);
   assert.equal(segment.u32(PublisherLayout.wanted), Wanted.wake);
   assert.equal(segment.u32(PublisherLayout.oldest), 0xffff_ffc0);
   const second = consumerOf(segment, 1);

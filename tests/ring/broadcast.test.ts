@@ -4,7 +4,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { CorruptSegmentError } from "../../src/errors.ts";
-import { LagPolicy, PublisherLayout, SubscriberSlot } from "../../src/memory/layout.ts";
+import { LagPolicy, PublisherLayout, SlotState, SubscriberSlot } from "../../src/memory/layout.ts";
 import { publisherData } from "../../src/memory/layout.ts";
 import type { Segment } from "../../src/memory/segment.ts";
 import { BroadcastConsumer, splitParts } from "../../src/ring/broadcast_consumer.ts";
@@ -19,26 +19,41 @@ function slotAt(index: number): number {
   return PublisherLayout.table + index * SubscriberSlot.bytes;
 }
 
+function indexOf(slot: number): number {
+  return (slot - PublisherLayout.table) / SubscriberSlot.bytes;
+}
+
 interface World extends Disposable {
   segment: Segment;
   producer: BroadcastProducer;
   cuts: [slot: number, reason: string][];
-  add(slot: number, policy?: LagPolicy, history?: number, borrow?: boolean): BroadcastConsumer;
+  add(
+    slot: number,
+    policy?: LagPolicy,
+    history?: number,
+    how?: { borrow?: boolean; mayBeOvertaken?: boolean },
+  ): BroadcastConsumer;
 }
 
 function world(capacity: number, start = 0): World {
   const scratch = new Scratch();
   const segment = scratch.segment("ring", { pages: (DATA + capacity) / 4096 });
   const cuts: World["cuts"] = [];
-  const onCut = (slot: number, reason: string) => void cuts.push([slot, reason]);
+  const onCut = (slot: number, reason: string): void => {
+    cuts.push([slot, reason]);
+    segment.setU32(slot + SubscriberSlot.state, SlotState.cut);
+  };
   const producer = new BroadcastProducer(segment, DATA, capacity, onCut, start);
   return {
     segment,
     producer,
     cuts,
-    add(index, policy = LagPolicy.block, history = 0, borrow = false) {
+    add(index, policy = LagPolicy.block, history = 0, how = {}) {
+      const { borrow = false, mayBeOvertaken = false } = how;
       producer.add(slotAt(index), policy, history);
-      return new BroadcastConsumer(segment, slotAt(index), DATA, capacity, policy, borrow);
+      segment.setU32(slotAt(index) + SubscriberSlot.state, SlotState.open);
+      const mode = { policy, borrow, mayBeOvertaken };
+      return new BroadcastConsumer(segment, slotAt(index), DATA, capacity, mode);
     },
     [Symbol.dispose]() {
       segment.close();
@@ -64,6 +79,8 @@ function same(actual: Uint8Array, expected: Uint8Array): void {
 interface Reader {
   consumer: BroadcastConsumer;
   policy: LagPolicy;
+  /** The publisher doesn't wait for it for ever. */
+  mayBeOvertaken: boolean;
   expected: number;
   lost: number;
   /** Reads rarely, so that it is overtaken. */
@@ -88,9 +105,10 @@ for (const capacity of [4096, 16384]) {
       };
 
       const join = (slot: number): void => {
-        const policy = random.pick([LagPolicy.block, LagPolicy.dropOldest, LagPolicy.disconnect]);
+        const policy = random.pick(Object.values(LagPolicy));
+        const mayBeOvertaken = random.below(2) === 0;
         const history = random.pick([0, 0, 1, 5, 1000]);
-        const consumer = w.add(slot, policy, history);
+        const consumer = w.add(slot, policy, history, { mayBeOvertaken });
         const { segment } = w;
         const first = segment.u32(slotAt(slot) + SubscriberSlot.sequence);
         const now = producer.sequence;
@@ -100,6 +118,7 @@ for (const capacity of [4096, 16384]) {
         readers[slot] = {
           consumer,
           policy,
+          mayBeOvertaken,
           expected: first,
           lost: 0,
           isSlow: random.below(2) === 0,
@@ -111,7 +130,7 @@ for (const capacity of [4096, 16384]) {
         for (let n = random.below(30); n > 0; n--) {
           if (!consumer.next()) {
             if (consumer.isCut) {
-              assert.equal(policy, LagPolicy.disconnect);
+              assert.ok(policy === LagPolicy.disconnect || reader.mayBeOvertaken);
               assert.ok(bytesSince(reader.expected) > capacity / 4);
               producer.remove(slotAt(slot));
               readers[slot] = undefined;
@@ -123,7 +142,9 @@ for (const capacity of [4096, 16384]) {
           }
           const { sequence, lost } = consumer;
           assert.equal(sequence, reader.expected + lost);
-          if (policy !== LagPolicy.dropOldest) assert.equal(lost, 0);
+          if (policy === LagPolicy.latest) assert.equal(sequence, producer.sequence - 1);
+          if (policy === LagPolicy.disconnect) assert.equal(lost, 0);
+          if (policy === LagPolicy.block && !reader.mayBeOvertaken) assert.equal(lost, 0);
           reader.lost += lost;
           reader.expected = sequence + 1;
           const payload = consumer.take();
@@ -172,9 +193,16 @@ for (const capacity of [4096, 16384]) {
         // Somebody holds it back, and by a good part of the ring.
         const held = readers.filter((r) => r?.policy === LagPolicy.block);
         assert.ok(held.length > 0, "nobody holds it back");
-        let blocking = 0;
-        producer.eachBlocking(() => blocking++);
-        assert.ok(blocking > 0 && blocking <= held.length);
+        const blocking = producer.blocking();
+        assert.ok(blocking.length > 0 && blocking.length <= held.length);
+        const over = blocking.filter((slot) => readers[indexOf(slot)]!.mayBeOvertaken);
+        for (const slot of over) {
+          if (random.below(3) > 0) producer.overtake(slot);
+          else producer.disconnect(slot);
+        }
+        if (over.length < blocking.length || producer.isReserved) return;
+        assert.ok(producer.write(payload), "nothing holds it back any more");
+        sizes.push(16 + payload.length);
       };
 
       for (let step = 0; step < 6000; step++) {
@@ -254,9 +282,63 @@ test("one who wants it is cut off when it lags, the others aren't", () => {
   assert.ok(drops.next() && drops.lost > 0);
 });
 
+test("a subscriber that blocks is overtaken, told how much it lost, and blocks again", () => {
+  using w = world(4096);
+  const reader = w.add(0, LagPolicy.block, 0, { mayBeOvertaken: true, borrow: true });
+  let written = 0;
+  const fill = (): void => {
+    while (w.producer.write(new Uint8Array(100).fill(written))) written++;
+  };
+  fill();
+  const held = written;
+  assert.deepEqual(w.producer.blocking(), [slotAt(0)]);
+  w.producer.overtake(slotAt(0));
+  for (; written < held + 1000; written++) {
+    assert.ok(w.producer.write(new Uint8Array(100).fill(written)));
+  }
+  assert.deepEqual(w.producer.blocking(), []);
+  let expected = 0;
+  let lost = 0;
+  while (reader.next()) {
+    lost += reader.lost;
+    expected += reader.lost;
+    assert.equal(reader.sequence, expected++);
+    assert.equal(reader.take()[0], reader.sequence & 0xff);
+  }
+  assert.equal(expected, written);
+  assert.ok(lost > 900);
+  fill();
+  assert.ok(written - expected < 40, "it holds the publisher back again");
+  assert.deepEqual(w.producer.blocking(), [slotAt(0)]);
+  while (reader.next()) assert.equal(reader.lost, 0);
+  fill();
+  w.producer.disconnect(slotAt(0));
+  assert.deepEqual(w.cuts, [[slotAt(0), "lagged"]]);
+  assert.ok(w.producer.write(new Uint8Array(100)));
+  while (reader.next());
+  assert.ok(reader.isCut);
+});
+
+test("a subscriber of the latest message reads the newest one, and counts the others", () => {
+  using w = world(4096);
+  const reader = w.add(0, LagPolicy.latest);
+  assert.ok(!reader.next());
+  let written = 0;
+  let read = -1;
+  for (const count of [1, 3, 1, 500, 20, 1, 1]) {
+    for (let i = 0; i < count; i++) assert.ok(w.producer.write(Uint8Array.of(written++ & 0xff)));
+    assert.ok(reader.next());
+    assert.equal(reader.sequence, written - 1);
+    assert.equal(reader.lost, written - 1 - read - 1);
+    assert.deepEqual([...reader.take()], [(written - 1) & 0xff]);
+    read = written - 1;
+    assert.ok(!reader.next());
+  }
+});
+
 test("large messages in place hold the publisher until the next one", () => {
   using w = world(65536);
-  const reader = w.add(0, LagPolicy.block, 0, true);
+  const reader = w.add(0, LagPolicy.block, 0, { borrow: true });
   const payload = new Uint8Array(16_368);
   for (let i = 0; i < 3; i++) assert.ok(w.producer.write(payload.fill(i + 1)));
   assert.ok(!w.producer.write(payload));
