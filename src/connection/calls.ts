@@ -9,9 +9,7 @@
  * @module
  */
 import { LimitError } from "../errors.ts";
-
-/** Calls that can wait at the same time on one connection. */
-export const MAX_CALLS = 1 << 20;
+import { MAX_CALLS } from "./limits.ts";
 
 /** What becomes of a call: the answer, or why there is none. */
 export interface Waiter {
@@ -35,6 +33,11 @@ export class CallTable {
   /** Calls that wait. */
   get waiting(): number {
     return this.#waiting;
+  }
+
+  /** Are all slots taken? Then a call has to wait for an answer to another. */
+  get isFull(): boolean {
+    return this.#free.length === 0 && this.#state.length >= MAX_CALLS;
   }
 
   /** Adds a call; `deadline` in milliseconds of `performance.now()`. */

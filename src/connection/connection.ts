@@ -24,13 +24,16 @@ import type { Timer } from "../platform/binding.ts";
 import type { RingConsumer } from "../ring/consumer.ts";
 import type { RingProducer } from "../ring/producer.ts";
 import { isUsers, RECORD_HEADER, RecordFlag, RecordHeader, RecordKind } from "../ring/record.ts";
+import { copyBytes } from "../codec/copy.ts";
 import { Polled } from "../wake/reactor.ts";
 import type { Reactor, Source } from "../wake/reactor.ts";
 import type { Peer, Realm } from "../wake/realm.ts";
+import { WaitQueue } from "../wake/wait_queue.ts";
 import { CallTable } from "./calls.ts";
 import type { Waiter } from "./calls.ts";
 import { AsyncWaiter, BlockingWaiter } from "./waiters.ts";
 import type { CallOptions, ConnectionHandler } from "./handler.ts";
+import { MAX_CALLS, MOST_OWED } from "./limits.ts";
 import { checkPayload } from "./options.ts";
 import type { ConnectionLimits } from "./options.ts";
 import { RecordDispatcher } from "./record_dispatcher.ts";
@@ -43,6 +46,9 @@ import { Streams } from "./streams.ts";
 
 /** Records handled in one poll, so that one connection doesn't hold up the others. */
 const RECORDS_PER_POLL = 512;
+
+/** For a side with a small `sendQueueBytes`: see {@linkcode MOST_OWED}. */
+const LEAST_OWED = 1 << 20;
 
 /**
  * Full pieces of streams in a ring. More would cost more records, fewer would let one
@@ -78,14 +84,20 @@ export class Connection implements Source, Responder {
   readonly #dispatcher: RecordDispatcher;
   /** Of the record that is written now. */
   readonly #header = new RecordHeader();
-  readonly #onDeath = (): void => this.#endDied();
+  readonly #onDeath = (): void => this.#onPeerDied();
   readonly #onSettled = (): void => this.#reactor.unexpect();
+  /** Calls for which there is no id free. */
+  readonly #slots: WaitQueue;
+  /** Does what waits to be sent keep the process alive? */
+  #holds = false;
   #timer: Timer | undefined;
   #timerAt = Infinity;
   #writable: PromiseWithResolvers<void> | undefined;
   #state: "open" | "closed" | "gone" = "open";
   /** The peer's node is dead, but what it wrote before isn't read yet. */
   #died = false;
+  /** Bytes of records that may still be read of a peer that is dead. */
+  #unread = Infinity;
   #reason: GoneReason = "closed";
 
   /**
@@ -133,6 +145,7 @@ export class Connection implements Source, Responder {
       limits.maxMessageBytes,
       this.#calls,
     );
+    this.#slots = new WaitQueue(realm.reactor, index, () => {});
     peer.onDeath.add(this.#onDeath);
     realm.reactor.attach(index, this);
   }
@@ -211,7 +224,7 @@ export class Connection implements Source, Responder {
     this.#checkSend(payload);
     const header = this.#header.begin(RecordKind.message);
     header.method = method;
-    return this.#post(header, payload, false);
+    return this.#post(header, payload, true);
   }
 
   /** Gives a method id its name; precedes its first use. */
@@ -219,7 +232,7 @@ export class Connection implements Source, Responder {
     this.#checkOpen();
     const header = this.#header.begin(RecordKind.define);
     header.method = method;
-    this.#post(header, name, true);
+    this.#post(header, name, false);
   }
 
   /** Gives a function of the peer back that was received `count` times. */
@@ -238,9 +251,20 @@ export class Connection implements Source, Responder {
     options: CallOptions,
     flags = 0,
   ): Promise<Bytes | undefined> {
+    if (this.#calls.isFull || this.#slots.length > 0) {
+      return this.#requestLater(method, payload, options, flags);
+    }
+    return this.#requestNow(method, payload, options, flags);
+  }
+
+  #requestNow(
+    method: number,
+    payload: Uint8Array | undefined,
+    { timeout, signal }: CallOptions,
+    flags: number,
+  ): Promise<Bytes | undefined> {
     return new Promise((resolve, reject) => {
       this.#checkSend(payload);
-      const { timeout, signal } = options;
       signal?.throwIfAborted();
       this.#startCall(
         method,
@@ -250,6 +274,25 @@ export class Connection implements Source, Responder {
         new AsyncWaiter(this.#onSettled, timeout, resolve, reject),
       );
     });
+  }
+
+  /** So many calls are under way that this one has to wait until one of them is answered. */
+  async #requestLater(
+    method: number,
+    payload: Uint8Array | undefined,
+    { timeout, signal }: CallOptions,
+    flags: number,
+  ): Promise<Bytes | undefined> {
+    this.#checkSend(payload);
+    const kept = payload === undefined ? undefined : copyBytes(payload);
+    const start = performance.now();
+    const begin = (): { answer: Promise<Bytes | undefined> } | undefined => {
+      if (this.#calls.isFull) return undefined;
+      const left = Math.max(0, timeout - (performance.now() - start));
+      return { answer: this.#requestNow(method, kept, { timeout: left, signal }, flags) };
+    };
+    const what = `one of ${MAX_CALLS} calls on "${this.name}", the most under way at a time`;
+    return (await this.#slots.wait(begin, what, { timeout, signal })).answer;
   }
 
   #startCall(
@@ -289,13 +332,17 @@ export class Connection implements Source, Responder {
     this.#post(header, payload, false);
   }
 
-  /** Ends waiting for a call, and tells the peer so. */
+  /** Ends waiting for a call, and tells the peer so if the request was sent. */
   #giveUp(id: number, reason: (waiter: Waiter) => unknown): void {
     const waiter = this.#calls.abandon(id);
     if (waiter === undefined) return;
-    const header = this.#header.begin(RecordKind.cancel);
-    header.correlation = id;
-    this.#tell(header, undefined);
+    if (this.#sendQueue.withdraw(id)) {
+      this.#calls.answer(id);
+    } else {
+      const header = this.#header.begin(RecordKind.cancel);
+      header.correlation = id;
+      this.#tell(header, undefined);
+    }
     waiter.reject(reason(waiter));
   }
 
@@ -337,17 +384,18 @@ export class Connection implements Source, Responder {
   }
 
   /** Answers a request. Used by {@linkcode IncomingCall}. */
-  respond(correlation: number, payload: Uint8Array | undefined, flags: number): void {
-    if (this.#state !== "open") return;
+  respond(correlation: number, payload: Uint8Array | undefined, flags: number): boolean {
+    if (this.#state !== "open") return false;
     this.#dispatcher.answered(correlation);
     const size = payload?.length ?? 0;
     const { maxMessageBytes } = this.#limits;
     if (size > maxMessageBytes && isUsers(RecordKind.response, flags)) {
       const error = new MessageTooLargeError(size, maxMessageBytes, "the side that answers");
       this.#respond(correlation, this.#handler.encodeError(error), RecordFlag.error);
-    } else {
-      this.#respond(correlation, payload, flags);
+      return false;
     }
+    this.#respond(correlation, payload, flags);
+    return true;
   }
 
   #respond(correlation: number, payload: Uint8Array | undefined, flags: number): void {
@@ -360,17 +408,18 @@ export class Connection implements Source, Responder {
   /** Posts what no caller waits for: if it ends the connection, that is told in another way. */
   #tell(header: RecordHeader, payload: Uint8Array | undefined): void {
     try {
-      this.#post(header, payload, true);
+      this.#post(header, payload, false);
     } catch (error) {
       if (this.#state === "open") throw error;
     }
   }
 
-  #post(header: RecordHeader, payload: Uint8Array | undefined, mayOverflow: boolean): boolean {
+  #post(header: RecordHeader, payload: Uint8Array | undefined, isRefusable: boolean): boolean {
     if (payload === undefined) header.flags |= RecordFlag.nothing;
     let sent = false;
     try {
-      sent = this.#sendQueue.post(header, payload, mayOverflow);
+      sent = this.#sendQueue.post(header, payload, isRefusable);
+      if (!sent) this.#checkOwed();
     } catch (error) {
       if (!(error instanceof CorruptSegmentError)) {
         this.statistics.overflows++;
@@ -383,9 +432,30 @@ export class Connection implements Source, Responder {
       this.statistics.messagesSent++;
       if (payload !== undefined) this.statistics.bytesSent += payload.length;
     }
-    if (!sent) this.#reactor.heat(this.#index);
+    if (!sent) {
+      this.#holdProcess(true);
+      this.#reactor.heat(this.#index);
+    }
     if (this.#producer.takeConsumerWaiting()) this.#ringPeer();
     return sent;
+  }
+
+  /** What was accepted and waits is sent before the process ends, as long as the peer is there. */
+  #holdProcess(hold: boolean): void {
+    if (this.#holds === hold) return;
+    this.#holds = hold;
+    if (hold) this.#reactor.ref();
+    else this.#reactor.unref();
+  }
+
+  /** @throws {CorruptSegmentError} The peer asks and asks, and doesn't read what it is answered. */
+  #checkOwed(): void {
+    const limit = MOST_OWED * Math.max(this.#limits.sendQueueBytes, LEAST_OWED);
+    if (this.#sendQueue.owed <= limit) return;
+    throw new CorruptSegmentError(
+      `more than ${limit} bytes of answers wait that the peer doesn't read (${MOST_OWED} times ` +
+        "`sendQueueBytes`)",
+    );
   }
 
   /** A record of a stream: its errors are the connection's end, which the stream is told. */
@@ -396,7 +466,7 @@ export class Connection implements Source, Responder {
       this.statistics.bytesSent += payload!.length;
     }
     try {
-      return this.#post(header, payload, true);
+      return this.#post(header, payload, false);
     } catch (error) {
       if (this.#state === "open") throw error;
       return true;
@@ -441,9 +511,10 @@ export class Connection implements Source, Responder {
     try {
       const flushed = this.#isSending() ? this.#flush() : Polled.nothing;
       const received = this.#receive();
+      if (this.#slots.length > 0) this.#slots.poll();
       return received > flushed ? received : flushed;
     } catch (error) {
-      if (!(error instanceof CorruptSegmentError)) throw error;
+      // Garbage, or a callback that throws where none may: neither is another connection's fault.
       this.#end("corrupt", error);
       return Polled.resolved;
     }
@@ -457,6 +528,7 @@ export class Connection implements Source, Responder {
   #flush(): Polled {
     let wrote = this.#sendQueue.flush();
     if (wrote && this.#producer.takeConsumerWaiting()) this.#ringPeer();
+    if (this.#sendQueue.isEmpty) this.#holdProcess(false);
     if (this.streams.isWaiting && this.#sendQueue.isEmpty) {
       const { pieces, finished } = this.streams.flush();
       if (finished) return Polled.resolved;
@@ -479,18 +551,42 @@ export class Connection implements Source, Responder {
 
   #receive(): Polled {
     const consumer = this.#consumer;
-    if (!consumer.next()) {
-      if (this.streams.deliver()) return Polled.resolved;
-      return this.#peerClosed() ? this.#endClosed() : Polled.nothing;
-    }
+    if (this.#isStalled()) return Polled.nothing;
+    if (!consumer.next()) return this.#onDry();
+    const { yielder } = this.#reactor;
     let result: Polled = Polled.done;
     let records = 0;
     do {
+      this.#unread -= RECORD_HEADER + consumer.length;
       if (!this.#dispatcher.take(consumer)) result = Polled.resolved;
       if (this.#state !== "open") return Polled.resolved;
-    } while (++records < RECORDS_PER_POLL && consumer.next());
+      // Handlers can take long, and there can be more and more for them to do.
+      if (yielder.isDue()) {
+        result = Polled.resolved;
+        break;
+      }
+    } while (++records < RECORDS_PER_POLL && !this.#isStalled() && consumer.next());
     if (consumer.takeProducerWaiting()) this.#ringPeer();
+    if (this.#unread < 0) this.#end("died");
     return result;
+  }
+
+  /** The ring is empty. */
+  #onDry(): Polled {
+    if (this.streams.deliver()) return Polled.resolved;
+    if (this.#peerClosed()) return this.#endClosed();
+    if (!this.#died) return Polled.nothing;
+    this.#end("died");
+    return Polled.resolved;
+  }
+
+  /**
+   * Does the peer leave its answers unread, so that it has to wait before more of it is read?
+   * Not if this side waits for it as well: both could wait then.
+   */
+  #isStalled(): boolean {
+    return this.#sendQueue.owed > this.#limits.sendQueueBytes && this.#calls.waiting === 0 &&
+      !this.#died && !this.#peerClosed();
   }
 
   #peerClosed(): boolean {
@@ -512,10 +608,13 @@ export class Connection implements Source, Responder {
     this.#consumer.release();
     if (this.#consumer.takeProducerWaiting()) this.#ringPeer();
     this.#consumer.setWaiting();
+    if (this.#died) return false;
     if (this.#isSending()) {
       this.#producer.setWaiting();
       if (this.#canFlush()) return false;
     }
+    if (this.#slots.length > 0 && !this.#calls.isFull) return false;
+    if (this.#isStalled()) return true;
     return !this.#consumer.hasMore() && !this.#peerClosed() && !this.streams.isDirty;
   }
 
@@ -548,7 +647,11 @@ export class Connection implements Source, Responder {
     this.#timerAt = Infinity;
     if (this.#state !== "open") return;
     // An answer that is there already came in time.
-    this.poll();
+    for (let polls = 0; polls < RECORDS_PER_POLL; polls++) {
+      this.poll();
+      if (this.#state !== "open") return;
+      if (!this.#consumer.hasMore()) break;
+    }
     const { ids, next } = this.#calls.expired(performance.now());
     for (const id of ids) {
       this.statistics.timeouts++;
@@ -579,36 +682,56 @@ export class Connection implements Source, Responder {
     this.#end("closed", undefined, true);
   }
 
-  /** Its death may be noticed before its last messages, and that it closed, are. */
-  #endDied(): void {
+  /**
+   * Its death may be noticed before its last messages, and that it closed, are: they are read
+   * first, at most as many as a ring holds. Garbage could go on for ever.
+   */
+  #onPeerDied(): void {
+    if (this.#state !== "open") return;
     this.#died = true;
     this.#reason = "died";
-    // A ring full of records takes so many polls. Garbage could go on for ever.
-    const { capacity } = this.#producer;
-    for (let polls = 2 + capacity / RECORD_HEADER / RECORDS_PER_POLL; polls > 0; polls--) {
-      if (this.poll() === Polled.nothing) break;
-    }
-    this.#end("died");
+    this.#unread = this.#producer.capacity;
+    this.#reactor.heat(this.#index);
   }
 
   #end(reason: GoneReason, cause?: unknown, byUs = false): void {
     if (this.#state !== "open") return;
     this.#state = byUs ? "closed" : "gone";
     this.#reason = reason;
+    // ORDER: the peer reads the ring once more after it has seen this word.
     Atomics.store(this.#segment.words, this.#ownState, SideState.closed);
     if (reason !== "died") this.#ringPeer();
     this.statistics.dropped += this.#sendQueue.discard();
+    this.#holdProcess(false);
     if (this.#timer !== undefined) this.#reactor.stopTimer(this.#timer);
     this.#reactor.remove(this.#index);
     this.#peer.onDeath.delete(this.#onDeath);
     this.#realm.releasePeer(this.#peer);
     this.#segment.close();
-    for (const waiter of this.#calls.drain()) waiter.reject(this.#goneError());
+    this.#rejectAll(this.#goneError());
+    if (!byUs) this.#guard(() => this.#handler.onGone(reason, cause));
+  }
+
+  #rejectAll(error: Error): void {
+    for (const waiter of this.#calls.drain()) waiter.reject(error);
+    this.#slots.fail(error);
     const writable = this.#settleWritable();
     writable?.promise.catch(() => {});
-    writable?.reject(this.#goneError());
-    this.streams.close(this.#goneError());
-    this.#dispatcher.abort(this.#goneError());
-    if (!byUs) this.#handler.onGone(reason, cause);
+    writable?.reject(error);
+    this.#guard(() => this.streams.close(error));
+    this.#guard(() => this.#dispatcher.abort(error));
+  }
+
+  /** Runs a step of the end: the others run, too, if it throws. */
+  #guard(step: () => void): void {
+    try {
+      step();
+    } catch (error) {
+      try {
+        this.#handler.onPeerError(error);
+      } catch {
+        // There is nobody left to tell.
+      }
+    }
   }
 }

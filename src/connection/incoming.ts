@@ -8,8 +8,8 @@ import type { RecordFields } from "../ring/record.ts";
 
 /** Where answers go. */
 export interface Responder {
-  /** Sends the answer to a request. */
-  respond(correlation: number, payload: Uint8Array | undefined, flags: number): void;
+  /** Sends the answer to a request; false if the caller gets another one, or none. */
+  respond(correlation: number, payload: Uint8Array | undefined, flags: number): boolean;
 }
 
 /** See the module. */
@@ -68,19 +68,28 @@ export class IncomingCall {
     this.#controller?.abort(reason);
   }
 
-  /** Answers; `undefined` answers that there is nothing. `flags` says if it refers to streams. */
-  reply(payload: Uint8Array | undefined, flags = 0): void {
-    this.#answer(payload, flags);
+  /** The same, and answers: the caller needs the call's id for another. */
+  cancel(): void {
+    this.abort();
+    this.#answer(undefined, 0);
   }
 
-  /** Answers with an error, described by `payload`. */
-  fail(payload: Uint8Array): void {
-    this.#answer(payload, RecordFlag.error);
+  /**
+   * Answers; `undefined` answers that there is nothing. `flags` says if it refers to streams.
+   * False if the caller won't see it: it was answered already, or given up, or is too large.
+   */
+  reply(payload: Uint8Array | undefined, flags = 0): boolean {
+    return this.#answer(payload, flags);
   }
 
-  #answer(payload: Uint8Array | undefined, flags: number): void {
-    if (this.#answered) return;
+  /** Answers with an error, described by `payload`. `flags` says if the request wasn't read. */
+  fail(payload: Uint8Array, flags = 0): void {
+    this.#answer(payload, RecordFlag.error | flags);
+  }
+
+  #answer(payload: Uint8Array | undefined, flags: number): boolean {
+    if (this.#answered) return false;
     this.#answered = true;
-    this.#responder.respond(this.#correlation, payload, flags);
+    return this.#responder.respond(this.#correlation, payload, flags);
   }
 }

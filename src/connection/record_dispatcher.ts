@@ -13,6 +13,7 @@ import { Assembly } from "./assembly.ts";
 import type { CallTable, Waiter } from "./calls.ts";
 import type { ConnectionHandler } from "./handler.ts";
 import { IncomingCall } from "./incoming.ts";
+import { MAX_CALLS } from "./limits.ts";
 import type { Responder } from "./incoming.ts";
 import type { Statistics } from "./statistics.ts";
 import { isStreamBytes } from "./streams.ts";
@@ -20,6 +21,8 @@ import type { Streams } from "./streams.ts";
 import { BlockingWaiter } from "./waiters.ts";
 
 type Bytes = Uint8Array<ArrayBuffer>;
+
+const NO_BYTES = new Uint8Array(0);
 
 /** The connection, as far as what it receives concerns it. */
 interface Recipient extends Responder {
@@ -74,7 +77,8 @@ export class RecordDispatcher {
       this.#statistics.bytesReceived += record.length;
       return this.#streams.onBytes(record.correlation, record.take());
     }
-    if ((flags & RecordFlag.more) !== 0 || kind === RecordKind.piece) return this.#assemble(record);
+    const isPiece = (flags & RecordFlag.more) !== 0 || kind === RecordKind.piece;
+    if (isPiece || this.#assembly !== undefined) return this.#assemble(record);
     if (record.length > this.#maxMessageBytes && isUsers(kind, flags)) {
       return this.#refuse(kind, record.correlation, record.length);
     }
@@ -83,13 +87,18 @@ export class RecordDispatcher {
   }
 
   #assemble(record: RingConsumer): boolean {
-    if (record.kind !== RecordKind.piece) {
-      this.#assembly = new Assembly(RecordHeader.copy(record));
+    const isFirst = record.kind !== RecordKind.piece;
+    if (isFirst === (this.#assembly !== undefined)) {
+      throw new CorruptSegmentError(
+        isFirst ? "a message within the pieces of another" : "a piece of no message",
+      );
     }
-    const assembly = this.#assembly;
-    if (assembly === undefined) throw new CorruptSegmentError("a piece of no message");
+    const isLast = (record.flags & RecordFlag.more) === 0;
+    checkPiece(record, isLast);
+    if (isFirst) this.#assembly = new Assembly(RecordHeader.copy(record));
+    const assembly = this.#assembly!;
     assembly.add(record.take(), this.#maxMessageBytes);
-    if ((record.flags & RecordFlag.more) !== 0) return true;
+    if (!isLast) return true;
     this.#assembly = undefined;
     const { kind, correlation } = assembly.beginning;
     if (assembly.isTooLarge) return this.#refuse(kind, correlation, assembly.size);
@@ -131,10 +140,10 @@ export class RecordDispatcher {
         this.#handler.onMessage(record.method, payload);
         return false;
       case RecordKind.cancel:
-        this.#incoming.get(correlation)?.abort();
+        this.#incoming.get(correlation)?.cancel();
         return false;
       case RecordKind.define:
-        this.#handler.onDefine?.(record.method, payload ?? new Uint8Array(0));
+        this.#handler.onDefine?.(record.method, payload ?? NO_BYTES);
         return true;
       case RecordKind.release:
         this.#handler.onRelease?.(record.extra, correlation);
@@ -160,6 +169,11 @@ export class RecordDispatcher {
 
   #onRequest(record: RecordFields, payload: Bytes | undefined): boolean {
     const { correlation } = record;
+    if (correlation >= MAX_CALLS || this.#incoming.size > 0 && this.#incoming.has(correlation)) {
+      throw new CorruptSegmentError(
+        `a request with the id ${correlation}, which is in use, or not below ${MAX_CALLS}`,
+      );
+    }
     const call = new IncomingCall(this.#responder, record, this.#reactor.now());
     if (this.#handler.onRequest(call, payload)) return true;
     if (!call.isAnswered) this.#incoming.set(correlation, call);
@@ -191,4 +205,13 @@ export class RecordDispatcher {
     else waiter.resolve(payload);
     return waiter instanceof BlockingWaiter;
   }
+}
+
+/** All pieces of a message but the last are full: so there are few of them. */
+function checkPiece(record: RingConsumer, isLast: boolean): void {
+  const { length, pieceBytes } = record;
+  if (isLast ? length > 0 : length === pieceBytes) return;
+  throw new CorruptSegmentError(
+    `a piece of ${length} bytes of a message: each but the last has ${pieceBytes}`,
+  );
 }

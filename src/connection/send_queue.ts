@@ -2,18 +2,25 @@
  * What can't go into the ring at once: records that wait for room, in order, and
  * large payloads that travel in pieces.
  *
+ * Only what no caller awaits is ever refused: a caller that awaits an answer waits for
+ * room, too.
+ *
  * @module
  */
 import { copyBytes } from "../codec/copy.ts";
 import { BackpressureError } from "../errors.ts";
 import type { RingProducer } from "../ring/producer.ts";
+import { MAX_QUEUED, QUEUED_COST } from "./limits.ts";
 import { maxPayload, RecordFlag, RecordHeader, RecordKind } from "../ring/record.ts";
 
 interface Pending {
   readonly header: RecordHeader;
+  /** Undefined if there is none, or if the record isn't sent any more. */
   payload: Uint8Array | undefined;
   /** Bytes of the payload that are in the ring already. */
   sent: number;
+  /** It isn't sent any more: its place in the queue is empty. */
+  isWithdrawn: boolean;
 }
 
 const EMPTY = new Uint8Array(0);
@@ -24,12 +31,21 @@ export class SendQueue {
   queuedBytes = 0;
   /** Times that the ring was full. */
   waits = 0;
+  /**
+   * What waits because the peer asked for it (answers, and what belongs to streams): bytes,
+   * and {@linkcode QUEUED_COST} for each record.
+   */
+  owed = 0;
 
   readonly #producer: RingProducer;
   readonly #limit: number;
   readonly #pieceBytes: number;
   #queue: Pending[] = [];
   #first = 0;
+  /** Places from `#first` that are empty. */
+  #withdrawn = 0;
+  /** Requests of which nothing is in the ring yet, by correlation id. */
+  readonly #requests = new Map<number, Pending>();
 
   /** `limit`: bytes that may wait. */
   constructor(producer: RingProducer, limit: number) {
@@ -45,40 +61,83 @@ export class SendQueue {
 
   /** Records that wait. */
   get length(): number {
-    return this.#queue.length - this.#first;
+    return this.#queue.length - this.#first - this.#withdrawn;
+  }
+
+  /** Places that the queue takes in memory: few more than records that wait. */
+  get places(): number {
+    return this.#queue.length;
   }
 
   /**
    * Sends a record, or lets it wait: true if all of it is in the ring. The payload
-   * is copied if it waits. {@linkcode BackpressureError} if too much waits already
-   * and `mayOverflow` isn't set; a single message of any size can wait alone.
+   * is copied if it waits. With `isRefusable` it is refused if too much waits already; a
+   * single message of any size can wait alone.
+   *
+   * @throws {BackpressureError} It was refused.
    */
-  post(header: RecordHeader, payload: Uint8Array | undefined, mayOverflow: boolean): boolean {
+  post(header: RecordHeader, payload: Uint8Array | undefined, isRefusable: boolean): boolean {
     const length = payload === undefined ? 0 : payload.length;
     if (this.#first === this.#queue.length && length <= this.#pieceBytes) {
       if (this.#producer.write(header, payload, 0, length)) return true;
     }
-    return this.#postSlowly(header, payload, mayOverflow);
+    return this.#postSlowly(header, payload, isRefusable);
   }
 
   #postSlowly(
     header: RecordHeader,
     payload: Uint8Array | undefined,
-    mayOverflow: boolean,
+    isRefusable: boolean,
   ): boolean {
     const length = payload?.length ?? 0;
-    const overflows = !this.isEmpty && this.queuedBytes + length > this.#limit;
-    if (overflows && !mayOverflow) {
-      throw new BackpressureError(this.queuedBytes, length, this.#limit);
-    }
-    const pending: Pending = { header: RecordHeader.copy(header), payload, sent: 0 };
+    if (isRefusable && !this.isEmpty) this.#checkRoom(length);
+    const pending: Pending = {
+      header: RecordHeader.copy(header),
+      payload,
+      sent: 0,
+      isWithdrawn: false,
+    };
     if (this.isEmpty && this.#writePieces(pending)) return true;
     // What is sent later must be what the caller gave now, whatever it does with its memory.
     if (payload !== undefined) pending.payload = copyBytes(payload);
     this.#queue.push(pending);
     this.queuedBytes += length - pending.sent;
+    if (isOwed(header.kind)) this.owed += length - pending.sent + QUEUED_COST;
+    if (header.kind === RecordKind.request && pending.sent === 0) {
+      this.#requests.set(header.correlation, pending);
+    }
     this.waits++;
     return false;
+  }
+
+  #checkRoom(length: number): void {
+    if (this.queuedBytes + length > this.#limit) {
+      throw new BackpressureError(this.queuedBytes, length, this.#limit);
+    }
+    if (this.length < MAX_QUEUED) return;
+    const advice = `${MAX_QUEUED} messages wait, the most there can be: await \`writable\` first`;
+    throw new BackpressureError(this.queuedBytes, length, this.#limit, advice);
+  }
+
+  /**
+   * Takes a request back that is no longer waited for; false if a part of it is in the ring
+   * already, or all.
+   */
+  withdraw(correlation: number): boolean {
+    const pending = this.#requests.get(correlation);
+    if (pending === undefined) return false;
+    this.#requests.delete(correlation);
+    this.queuedBytes -= pending.payload?.length ?? 0;
+    pending.payload = undefined;
+    pending.isWithdrawn = true;
+    this.#withdrawn++;
+    // A peer that is stopped takes nothing, however long calls time out here.
+    if (this.#withdrawn > 32 && this.#withdrawn > this.length) {
+      this.#queue = this.#queue.slice(this.#first).filter((each) => !each.isWithdrawn);
+      this.#first = 0;
+      this.#withdrawn = 0;
+    }
+    return true;
   }
 
   /** Writes as much of a message as there is room for; true when all is in the ring. */
@@ -106,23 +165,36 @@ export class SendQueue {
     while (this.#first < this.#queue.length) {
       const pending = this.#queue[this.#first]!;
       const before = pending.sent;
-      const whole = this.#writePieces(pending);
-      this.queuedBytes -= pending.sent - before;
+      const whole = pending.isWithdrawn || this.#writePieces(pending);
+      this.#count(pending, pending.sent - before, whole);
       wrote ||= whole || pending.sent > before;
-      if (!whole) return wrote;
+      if (!whole) break;
       this.#first++;
     }
-    if (this.#first > 0) {
-      this.#queue = [];
+    // Not for each record: moving the others costs as much as there are of them.
+    if (this.#first * 2 > this.#queue.length) {
+      this.#queue = this.#queue.slice(this.#first);
       this.#first = 0;
     }
     return wrote;
+  }
+
+  /** So many more bytes of a record are in the ring. */
+  #count(pending: Pending, bytes: number, whole: boolean): void {
+    const { kind, correlation } = pending.header;
+    this.queuedBytes -= bytes;
+    if (pending.isWithdrawn) this.#withdrawn--;
+    else if (isOwed(kind)) this.owed -= bytes + (whole ? QUEUED_COST : 0);
+    else if (kind === RecordKind.request && (whole || bytes > 0)) {
+      this.#requests.delete(correlation);
+    }
   }
 
   /** Is there room for the next piece of what waits? */
   canFlush(): boolean {
     const pending = this.#queue[this.#first];
     if (pending === undefined) return false;
+    if (pending.isWithdrawn) return true;
     const left = (pending.payload?.length ?? 0) - pending.sent;
     return this.#producer.hasRoomFor(Math.min(left, this.#pieceBytes));
   }
@@ -132,7 +204,15 @@ export class SendQueue {
     const { length } = this;
     this.#queue = [];
     this.#first = 0;
+    this.#withdrawn = 0;
+    this.#requests.clear();
     this.queuedBytes = 0;
+    this.owed = 0;
     return length;
   }
+}
+
+/** Does a record of that kind answer to something that the peer did? */
+function isOwed(kind: number): boolean {
+  return kind === RecordKind.response || kind === RecordKind.release || kind > RecordKind.data;
 }

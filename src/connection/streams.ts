@@ -11,13 +11,11 @@
 import { CodecError, CorruptSegmentError, LimitError } from "../errors.ts";
 import { RecordFlag, RecordKind } from "../ring/record.ts";
 import type { RecordFields } from "../ring/record.ts";
+import { MAX_STREAMS } from "./limits.ts";
 import { Step } from "./stream_host.ts";
 import type { HasBytes, StreamHost, WaitsForRoom } from "./stream_host.ts";
 import { StreamReceiver } from "./stream_receiver.ts";
 import { StreamSender } from "./stream_sender.ts";
-
-/** Streams that can be open at the same time on one connection. */
-export const MAX_STREAMS = 1 << 16;
 
 /** Makes a value of the data of a stream. */
 export type DecodeValue = (payload: Uint8Array<ArrayBuffer>) => unknown;

@@ -90,6 +90,11 @@ export class RingConsumer {
     return false;
   }
 
+  /** Bytes of a message's pieces, all but the last. */
+  get pieceBytes(): number {
+    return this.#maxPayload;
+  }
+
   /** The payload of the record, to keep (unless {@linkcode RingConsumer.borrow} is set). */
   take(): Uint8Array<ArrayBuffer> {
     return this.#large ?? new Uint8Array(this.#slab!.buffer, this.#payload, this.length);

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { CallTable, MAX_CALLS } from "../../src/connection/calls.ts";
+import { CallTable } from "../../src/connection/calls.ts";
+import { MAX_CALLS } from "../../src/connection/limits.ts";
 import type { Waiter } from "../../src/connection/calls.ts";
 import { LimitError } from "../../src/errors.ts";
 import { Random, seed } from "../support/random.ts";

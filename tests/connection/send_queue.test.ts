@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { Assembly } from "../../src/connection/assembly.ts";
+import { MAX_QUEUED, QUEUED_COST } from "../../src/connection/limits.ts";
 import { SendQueue } from "../../src/connection/send_queue.ts";
 import { BackpressureError } from "../../src/errors.ts";
 import type { RingConsumer } from "../../src/ring/consumer.ts";
@@ -53,7 +54,7 @@ function post(outbox: SendQueue, payload: Uint8Array | undefined, id = 0, mayOve
   return outbox.post(
     RecordHeader.of({ kind: RecordKind.message, method: 7, correlation: id, extra: 9 }),
     payload,
-    mayOverflow,
+    !mayOverflow,
   );
 }
 
@@ -160,6 +161,88 @@ test("canFlush says whether flush writes", () => {
     reader.read(consumer);
   }
   assert.equal(reader.messages.length, 1);
+});
+
+test("a request that is no longer waited for is taken back while nothing of it is sent", () => {
+  using ring = new TestRing(CAPACITY);
+  const outbox = new SendQueue(ring.producer(), 100_000);
+  const consumer = ring.consumer();
+  const reader = new Reader();
+  for (let id = 0; id < 100; id++) request(outbox, id, PIECE + id);
+  const { queuedBytes, length } = outbox;
+  assert.equal(outbox.withdraw(0), false, "its first piece is in the ring");
+  for (let id = 1; id < 100; id++) outbox.withdraw(id);
+  assert.equal(outbox.withdraw(99), false, "once");
+  assert.ok(outbox.length < length && outbox.queuedBytes < queuedBytes);
+  request(outbox, 200, 10);
+  do reader.read(consumer); while (outbox.flush());
+  reader.read(consumer);
+  const ids = reader.messages.map(({ correlation }) => correlation);
+  assert.equal(ids.at(-1), 200);
+  assert.ok(ids.length < 6, String(ids));
+  assert.deepEqual([outbox.isEmpty, outbox.queuedBytes, outbox.length], [true, 0, 0]);
+});
+
+function request(outbox: SendQueue, correlation: number, length: number): void {
+  const header = RecordHeader.of({ kind: RecordKind.request, correlation });
+  outbox.post(header, pattern(length, correlation), false);
+}
+
+test("what is taken back leaves nothing, also while the ring stays full", () => {
+  using ring = new TestRing(CAPACITY);
+  const outbox = new SendQueue(ring.producer(), 100_000);
+  while (post(outbox, new Uint8Array(PIECE)));
+  const { length, queuedBytes } = outbox;
+  for (let id = 0; id < 10_000; id++) {
+    request(outbox, id, 100);
+    assert.equal(outbox.withdraw(id), true);
+    assert.deepEqual([outbox.length, outbox.queuedBytes], [length, queuedBytes]);
+  }
+});
+
+test("what is owed to the peer is counted with what each record costs", () => {
+  using ring = new TestRing(CAPACITY);
+  const outbox = new SendQueue(ring.producer(), 100_000);
+  const consumer = ring.consumer();
+  const reader = new Reader();
+  while (post(outbox, new Uint8Array(PIECE)));
+  assert.equal(outbox.owed, 0, "messages aren't");
+  for (const kind of [RecordKind.response, RecordKind.credit, RecordKind.stop, RecordKind.end]) {
+    outbox.post(RecordHeader.of({ kind }), undefined, false);
+  }
+  outbox.post(RecordHeader.of({ kind: RecordKind.response }), new Uint8Array(5000), false);
+  assert.equal(outbox.owed, 5 * QUEUED_COST + 5000);
+  do reader.read(consumer); while (outbox.flush());
+  assert.equal(outbox.owed, 0);
+  while (post(outbox, new Uint8Array(PIECE)));
+  outbox.post(RecordHeader.of({ kind: RecordKind.response }), undefined, false);
+  outbox.discard();
+  assert.equal(outbox.owed, 0);
+});
+
+test("messages of no bytes are backpressure, too", () => {
+  using ring = new TestRing(CAPACITY);
+  const outbox = new SendQueue(ring.producer(), 1000);
+  const fill = (): void => {
+    for (let i = 0; i <= MAX_QUEUED + CAPACITY; i++) post(outbox, undefined);
+  };
+  assert.throws(fill, { name: "BackpressureError", message: /1048576 messages/ });
+  assert.equal(outbox.length, MAX_QUEUED);
+});
+
+test("a queue that is never empty keeps nothing of what was sent", () => {
+  using ring = new TestRing(CAPACITY);
+  const outbox = new SendQueue(ring.producer(), 1 << 20);
+  const consumer = ring.consumer();
+  for (let i = 0; i < 2000; i++) {
+    post(outbox, new Uint8Array(800), i);
+    if (outbox.length < 8) continue;
+    outbox.flush();
+    while (consumer.next() && outbox.length > 4);
+    outbox.flush();
+    assert.ok(outbox.length > 0 && outbox.length < 40);
+  }
+  assert.ok(outbox.places < 100, `${outbox.places} places for ${outbox.length} records`);
 });
 
 test("discard forgets all, and counts it", () => {

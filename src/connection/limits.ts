@@ -1,0 +1,43 @@
+/**
+ * What one side of a connection lets the other make it hold. Everything else is bounded
+ * by the bytes of the messages that are there, and by options: `maxMessageBytes`,
+ * `sendQueueBytes`, `streamWindowBytes`.
+ *
+ * A peer that exceeds what a correct one keeps to by itself is corrupt: its connection
+ * ends. What a correct program can reach is an error of that call, or a wait.
+ *
+ * @module
+ */
+
+/**
+ * Calls that one side can have under way on a connection. A side that makes more keeps
+ * the others until answers come. The id of a call is smaller than this.
+ */
+export const MAX_CALLS = 1 << 16;
+
+/** Streams that can be open at the same time on a connection. */
+export const MAX_STREAMS = 1 << 16;
+
+/** Different methods that one side can call on a connection: their ids are below it. */
+export const MAX_METHODS = 0xffff;
+
+/** Bytes of the name of a method, with the names of the objects that it is in. */
+export const MAX_METHOD_NAME = 1024;
+
+/** Bytes of the names of all methods that one side calls. */
+export const MAX_METHOD_NAMES = 1 << 20;
+
+/** Functions of one side that the other can hold, each way. */
+export const MAX_FUNCTIONS = 1 << 16;
+
+/** Messages that can wait to be sent, however small they are. */
+export const MAX_QUEUED = 1 << 20;
+
+/** What a record that waits to be sent costs beside its bytes: about what an object takes. */
+export const QUEUED_COST = 256;
+
+/**
+ * A peer that doesn't read isn't read from either, beyond `sendQueueBytes` of answers; but
+ * a side that waits for that peer has to read. Then this many times as much may wait.
+ */
+export const MOST_OWED = 16;
