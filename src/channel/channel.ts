@@ -195,7 +195,6 @@ export class Channel implements AsyncDisposable {
    *
    * @throws {TimeoutError} There was no answer in time.
    * @throws {PeerGoneError} The partner died or closed.
-   * @throws {BackpressureError} Too much waits to be sent.
    * @throws {MessageTooLargeError} It is over `maxMessageBytes` of either side.
    */
   request(payload?: Uint8Array, options?: WaitOptions): Promise<Uint8Array | undefined> {

@@ -21,8 +21,8 @@ export const MAX_STREAMS = 1 << 16;
 /** Different methods that one side can call on a connection: their ids are below it. */
 export const MAX_METHODS = 0xffff;
 
-/** Bytes of the name of a method, with the names of the objects that it is in. */
-export const MAX_METHOD_NAME = 1024;
+/** Bytes of the name of a method, with the names of the objects that it is in: less than a piece. */
+export const MAX_METHOD_NAME = 512;
 
 /** Bytes of the names of all methods that one side calls. */
 export const MAX_METHOD_NAMES = 1 << 20;

@@ -93,6 +93,9 @@ export class RecordDispatcher {
         isFirst ? "a message within the pieces of another" : "a piece of no message",
       );
     }
+    if (record.kind === RecordKind.define) {
+      throw new CorruptSegmentError("a method's name in pieces");
+    }
     const isLast = (record.flags & RecordFlag.more) === 0;
     checkPiece(record, isLast);
     if (isFirst) this.#assembly = new Assembly(RecordHeader.copy(record));

@@ -93,9 +93,9 @@ export async function connect<Api>(
  *
  * A call rejects, or throws where it blocks, with what the method threw, and with
  * {@linkcode TimeoutError}, {@linkcode PeerGoneError}, {@linkcode ClosedError},
- * {@linkcode UnknownMethodError}, {@linkcode CodecError},
- * {@linkcode MessageTooLargeError} or {@linkcode BackpressureError}; a blocking one
- * also with {@linkcode DeadlockError}.
+ * {@linkcode UnknownMethodError}, {@linkcode CodecError} or
+ * {@linkcode MessageTooLargeError}; a blocking one also with {@linkcode DeadlockError}.
+ * A one-way call throws {@linkcode BackpressureError} if too much waits to be sent.
  */
 export class Client<Api> extends BaseClient implements Calls<Api> {
   /** See {@linkcode Calls.remote}. */

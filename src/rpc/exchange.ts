@@ -10,7 +10,14 @@ import { decodeFailure, encodeFailure } from "../codec/failure.ts";
 import type { Connection } from "../connection/connection.ts";
 import type { CallOptions, ConnectionHandler } from "../connection/handler.ts";
 import type { IncomingCall } from "../connection/incoming.ts";
-import { ArgumentError, CodecError, LimitError, UnknownMethodError } from "../errors.ts";
+import { MAX_METHOD_NAME, MAX_METHOD_NAMES, MAX_METHODS } from "../connection/limits.ts";
+import {
+  ArgumentError,
+  CodecError,
+  CorruptSegmentError,
+  LimitError,
+  UnknownMethodError,
+} from "../errors.ts";
 import { guardedResult, isPromiseLike, OwnPromise } from "../failures.ts";
 import type { ErrorSink } from "../failures.ts";
 import { RecordFlag } from "../ring/record.ts";
@@ -48,7 +55,8 @@ export interface ExchangeOptions {
 /** A method the peer has named. */
 interface Named {
   readonly path: string;
-  readonly keys: string[];
+  /** Its parts, once it was found. */
+  keys: string[] | undefined;
 }
 
 /** An answer that brought streams. */
@@ -73,6 +81,9 @@ export class Exchange implements ConnectionHandler {
   readonly #numbers = new Map<string, number>();
   /** Methods that the peer named, by id. */
   readonly #named: Named[] = [];
+  /** Bytes of both kinds of names. */
+  #numbersBytes = 0;
+  #namedBytes = 0;
   #connection: Connection | undefined;
 
   constructor(options: ExchangeOptions) {
@@ -185,16 +196,28 @@ export class Exchange implements ConnectionHandler {
       if (!path.isWellFormed()) {
         throw new ArgumentError(`a method's name holds half of a surrogate pair: "${path}"`);
       }
+      const name = encoder.encode(path);
       id = this.#numbers.size;
-      if (id >= FUNCTION_CALL) {
-        throw new LimitError(
-          `a client can call ${FUNCTION_CALL} different methods, this is one more`,
-        );
-      }
-      connection.define(id, encoder.encode(path));
+      this.#checkName(id, name, path);
+      connection.define(id, name);
       this.#numbers.set(path, id);
+      this.#numbersBytes += name.length;
     }
     return id;
+  }
+
+  #checkName(id: number, name: Uint8Array, path: string): void {
+    if (name.length > MAX_METHOD_NAME) {
+      throw new ArgumentError(
+        `a method's name has at most ${MAX_METHOD_NAME} bytes, this one has ${name.length}: ` +
+          `"${path.slice(0, 40)}…"`,
+      );
+    }
+    if (id < MAX_METHODS && this.#numbersBytes + name.length <= MAX_METHOD_NAMES) return;
+    throw new LimitError(
+      `on one connection ${MAX_METHODS} different methods can be called, whose names have ` +
+        `${MAX_METHOD_NAMES} bytes together; "${path}" is one more: pass what varies as an argument`,
+    );
   }
 
   /** The payload for the arguments of a call. */
@@ -332,7 +355,8 @@ export class Exchange implements ConnectionHandler {
     return this.#prepareMethod(named, Array.isArray(args) ? args : []);
   }
 
-  #prepareMethod({ path, keys }: Named, args: unknown[]): () => unknown {
+  #prepareMethod(named: Named, args: unknown[]): () => unknown {
+    const { path, keys = path.split(".") } = named;
     let owner: unknown = this.#options.api;
     const last = keys.length - 1;
     for (let i = 0; i < last; i++) {
@@ -345,6 +369,7 @@ export class Exchange implements ConnectionHandler {
           (this.#options.api === undefined ? ": it offers none" : ""),
       );
     }
+    named.keys = keys;
     return () => Reflect.apply(method, owner, args);
   }
 
@@ -361,8 +386,19 @@ export class Exchange implements ConnectionHandler {
 
   /** See {@linkcode ConnectionHandler}. */
   onDefine(method: number, name: Bytes): void {
-    const path = decoder.decode(name);
-    this.#named[method] = { path, keys: path.split(".") };
+    this.#namedBytes += name.length;
+    if (method !== this.#named.length) {
+      throw new CorruptSegmentError(
+        `the method ${method} is named, where ${this.#named.length} would be the next`,
+      );
+    }
+    if (name.length > MAX_METHOD_NAME || this.#namedBytes > MAX_METHOD_NAMES) {
+      throw new CorruptSegmentError(
+        `a method's name of ${name.length} bytes, ${this.#namedBytes} with those before (at most ` +
+          `${MAX_METHOD_NAME} for one, ${MAX_METHOD_NAMES} in all)`,
+      );
+    }
+    this.#named.push({ path: decoder.decode(name), keys: undefined });
   }
 
   /** See {@linkcode ConnectionHandler}. */

@@ -3,81 +3,21 @@
 import assert from "node:assert/strict";
 import { afterEach, test } from "node:test";
 import process from "node:process";
-import { Channel, CorruptSegmentError, PeerGoneError } from "../../mod.ts";
-import type { ChannelOptions } from "../../mod.ts";
+import { Channel, PeerGoneError } from "../../mod.ts";
 import { ConnectionLayout, Header, MAX_SOURCES, Side } from "../../src/memory/layout.ts";
-import { RecordFlag, RecordHeader, RecordKind } from "../../src/ring/record.ts";
+import { maxPayload, RecordFlag, RecordHeader, RecordKind } from "../../src/ring/record.ts";
 import { assertEmpty, errorOf } from "../support/api.ts";
 import { HostilePartner } from "../support/hostile.ts";
 import { Scratch } from "../support/scratch.ts";
+import { CAPACITY, Victim } from "../support/victim.ts";
 import { until, within } from "../support/watchdog.ts";
 
-const CAPACITY = 4096;
 const uncaught: unknown[] = [];
 process.on("uncaughtException", (error) => void uncaught.push(error));
 process.on("unhandledRejection", (error) => void uncaught.push(error));
 afterEach(() => {
   assert.deepEqual(uncaught.splice(0), [], "errors that nobody caught");
 });
-
-/** A channel and its hostile partner, connected unless `answer` is false. */
-class Victim implements AsyncDisposable {
-  readonly gone: string[] = [];
-  readonly errors: unknown[] = [];
-  readonly messages: (Uint8Array | undefined)[] = [];
-  readonly channel: Channel;
-  readonly partner: HostilePartner;
-  readonly #scratch: Scratch;
-
-  private constructor(scratch: Scratch, channel: Channel, partner: HostilePartner) {
-    this.#scratch = scratch;
-    this.channel = channel;
-    this.partner = partner;
-  }
-
-  static async open(options: ChannelOptions = {}, answer = true): Promise<Victim> {
-    const scratch = new Scratch();
-    let victim: Victim | undefined = undefined as Victim | undefined;
-    const channel = await Channel.open("name", {
-      directory: scratch.path,
-      capacity: CAPACITY,
-      onDisconnect: (reason) => void victim!.gone.push(reason),
-      onError: (error) => void victim!.errors.push(error),
-      onMessage: (payload) => void victim!.messages.push(payload),
-      ...options,
-    });
-    victim = new Victim(scratch, channel, new HostilePartner(scratch, ["channel", "name"]));
-    if (answer) {
-      victim.partner.answer();
-      await channel.whenConnected();
-    }
-    return victim;
-  }
-
-  /** The channel must notice, and then serve an honest partner. */
-  async mustRecover(): Promise<void> {
-    await until(() => this.gone.length === 1, "the end of the connection");
-    assert.deepEqual(this.gone, ["corrupt"]);
-    assert.ok(this.errors[0] instanceof CorruptSegmentError, String(this.errors[0]));
-    await this.mustServe();
-  }
-
-  async mustServe(): Promise<void> {
-    await using honest = await Channel.open("name", { directory: this.#scratch.path });
-    await within(honest.whenConnected(), "an honest partner", 20_000);
-    const { length } = this.messages;
-    honest.send(new Uint8Array([1, 2, 3]));
-    await until(() => this.messages.length > length, "its message");
-    assert.deepEqual([...this.messages.at(-1)!], [1, 2, 3]);
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    await this.channel.close();
-    this.partner[Symbol.dispose]();
-    assertEmpty(this.#scratch);
-    this.#scratch[Symbol.dispose]();
-  }
-}
 
 const EMPTY = new Uint8Array(0);
 const garbage: Record<string, (partner: HostilePartner) => void> = {
@@ -222,13 +162,8 @@ test("a head that can't be, when a request is refused", async () => {
   fillRing(victim, RECORDS);
   victim.partner.setHead(12_345);
   const producer = victim.partner.producer();
-  const piece = new Uint8Array(90);
-  producer.write(
-    RecordHeader.of({ kind: RecordKind.request, flags: RecordFlag.more }),
-    piece,
-    0,
-    90,
-  );
+  const piece = new Uint8Array(maxPayload(CAPACITY));
+  producer.write(RecordHeader.of({ kind: RecordKind.request, flags: RecordFlag.more }), piece);
   producer.write(RecordHeader.of({ kind: RecordKind.piece }), piece, 0, 90);
   victim.partner.ring();
   await victim.mustRecover();

@@ -3,9 +3,17 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { connect, serve, UnknownMethodError } from "../../mod.ts";
+import {
+  ArgumentError,
+  connect,
+  CorruptSegmentError,
+  LimitError,
+  serve,
+  UnknownMethodError,
+} from "../../mod.ts";
 import { messagePack } from "../../src/codec/messagepack.ts";
 import type { Connection } from "../../src/connection/connection.ts";
+import { MAX_METHOD_NAME, MAX_METHOD_NAMES } from "../../src/connection/limits.ts";
 import type { IncomingCall } from "../../src/connection/incoming.ts";
 import { Exchange } from "../../src/rpc/exchange.ts";
 import { Random, seed } from "../support/random.ts";
@@ -51,6 +59,10 @@ class Peer {
       onGone() {},
     });
     this.#exchange.use({ release() {}, streams: { decodeWith() {} } } as unknown as Connection);
+  }
+
+  define(method: number, name: Uint8Array<ArrayBuffer>): void {
+    this.#exchange.onDefine(method, name);
   }
 
   /** Calls what `path` names. */
@@ -188,9 +200,9 @@ test(`garbage as arguments is an error of the call (seed ${seed})`, () => {
   assert.equal(Object.keys(Object.prototype).length, 0);
 });
 
-test("a name that isn't UTF-8, or very long", () => {
+test("a name that isn't UTF-8, or long", () => {
   const peer = new Peer({ ok: () => 1 });
-  assert.throws(() => peer.call("a.".repeat(100_000)), UnknownMethodError);
+  assert.throws(() => peer.call("a.".repeat(250)), UnknownMethodError);
   assert.throws(() => peer.call("\u0000\ud800"), UnknownMethodError);
   assert.equal(peer.call("ok"), 1);
 });
@@ -211,4 +223,32 @@ test("through the proxy: prototypes stay as they are", async () => {
   assert.equal((got as { polluted?: number }).polluted, undefined);
   assert.equal((answer as { polluted?: number }).polluted, undefined);
   assert.equal(({} as { polluted?: number }).polluted, undefined);
+});
+
+test("the names of methods are dense, short, and not too many", () => {
+  const name = (length: number): Uint8Array<ArrayBuffer> => new Uint8Array(length).fill(0x61);
+  assert.throws(() => new Peer(new Api()).define(1, name(1)), CorruptSegmentError);
+  assert.throws(() => new Peer(new Api()).define(0, name(MAX_METHOD_NAME + 1)), /513/);
+  const twice = new Peer(new Api());
+  twice.define(0, name(5));
+  assert.throws(() => twice.define(0, name(5)), CorruptSegmentError);
+  const many = new Peer(new Api());
+  const most = MAX_METHOD_NAMES / MAX_METHOD_NAME;
+  for (let id = 0; id < most; id++) many.define(id, name(MAX_METHOD_NAME));
+  assert.throws(() => many.define(most, name(1)), CorruptSegmentError);
+});
+
+test("a client keeps to these limits by itself", async () => {
+  using scratch = new Scratch();
+  const { path: directory } = scratch;
+  await using _server = await serve("names", new Api(), { directory });
+  // deno-lint-ignore no-explicit-any
+  await using client = await connect<any>("names", { directory });
+  await assert.rejects(client.remote["a".repeat(MAX_METHOD_NAME + 1)](), ArgumentError);
+  assert.throws(() => client.sync["a".repeat(MAX_METHOD_NAME + 1)](), ArgumentError);
+  const long = "b".repeat(MAX_METHOD_NAME - 4);
+  const most = MAX_METHOD_NAMES / MAX_METHOD_NAME;
+  for (let i = 0; i < most; i++) client.oneway[long + String(i).padStart(4, "0")]();
+  await assert.rejects(client.remote.method(), LimitError);
+  assert.equal(client.isConnected, true);
 });
