@@ -7,15 +7,19 @@ import os from "node:os";
 import path from "node:path";
 import { after, before, test } from "node:test";
 import { fileURLToPath, pathToFileURL } from "node:url";
+import zlib from "node:zlib";
 import { agreedVersion } from "../../tools/pack/agreement.ts";
 import { targets } from "../../tools/embed.mjs";
 import { lintCommands } from "../../tools/pack/lint.ts";
 import { run } from "../../tools/process.ts";
 import { deno, node, root } from "../../tools/toolchain.mjs";
+import { filesOf } from "../support/documents.ts";
 import { Packed } from "./packed.ts";
 
-/** All targets together, compressed. */
+/** What a program can load, all targets together, compressed. */
 const LARGEST = 300_000;
+/** With the documentation. */
+const LARGEST_FILE = 400_000;
 
 let packed: Packed;
 let files: Map<string, string>;
@@ -33,15 +37,34 @@ function json(name: string): Record<string, unknown> {
 test("the package has the code, its map and its types, a module for each target, and texts", () => {
   assert.deepEqual([...files.keys()].sort(), [
     ...["CHANGELOG.md", "LICENSE", "LICENSE-msgpackr", "README.md"],
+    ...filesOf("docs/*.md"),
     ...targets().map((target) => `libraries/${target}.js`).sort(),
     ...["mod.d.ts", "mod.js", "mod.js.map", "package.json"],
   ]);
 });
 
-test("the package is smaller than 300 KB, all targets together", (t) => {
+test("the code and its libraries are smaller than 300 KB, the package than 400 KB", (t) => {
+  const code = [...files].filter(([name]) => !name.endsWith(".md"));
+  const sizes = code.map(([, text]) => zlib.gzipSync(text, { level: 9 }).length);
+  const loaded = sizes.reduce((sum, size) => sum + size);
   const { size } = fs.statSync(packed.file);
-  t.diagnostic?.(`${(size / 1000).toFixed(1)} KB`);
-  assert.ok(size < LARGEST, `${size} bytes`);
+  t.diagnostic?.(`${(loaded / 1000).toFixed(1)} of ${(size / 1000).toFixed(1)} KB`);
+  assert.ok(loaded < LARGEST, `${loaded} bytes`);
+  assert.ok(size < LARGEST_FILE, `${size} bytes`);
+});
+
+test("the links in its texts lead to what is in the package", () => {
+  let checked = 0;
+  for (const [name, text] of files) {
+    if (!name.endsWith(".md")) continue;
+    for (const [, target] of text.matchAll(/\]\(([^)\s#]+)(?:#[^)]*)?\)/g)) {
+      if (/^[a-z]+:/.test(target!)) continue;
+      const file = path.posix.join(path.posix.dirname(name), target!);
+      assert.ok(files.has(file), `${name} links to ${target}`);
+      checked++;
+    }
+  }
+  assert.ok(checked > 50, `${checked} links`);
 });
 
 test("the package is made of the same bytes each time", async () => {

@@ -7,8 +7,7 @@ import { CapacityMismatchError, KindMismatchError, LimitError } from "../../src/
 import { Kind, MAX_MEMBERS, Member, MembershipLayout } from "../../src/memory/layout.ts";
 import { Membership } from "../../src/membership/membership.ts";
 import type { MembershipHooks, MembershipParameters } from "../../src/membership/membership.ts";
-import { Realm } from "../../src/wake/realm.ts";
-import { Scratch } from "../support/scratch.ts";
+import { withRealm } from "../support/realm.ts";
 import { runtimeCommand } from "../support/process.ts";
 import { until, within } from "../support/watchdog.ts";
 
@@ -22,17 +21,6 @@ const parameters: MembershipParameters = {
   defaultCapacity: 4096,
 };
 const hooks: MembershipHooks = { recover: () => {} };
-
-async function withRealm(task: (realm: Realm, scratch: Scratch) => void | Promise<void>) {
-  using scratch = new Scratch();
-  const closer = (): void => {};
-  const realm = await Realm.acquire(scratch.path, closer);
-  try {
-    await task(realm, scratch);
-  } finally {
-    realm.release(closer);
-  }
-}
 
 test("members share a segment that goes with the last of them", () =>
   withRealm((realm, scratch) => {
