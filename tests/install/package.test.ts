@@ -198,6 +198,7 @@ test("JSR would take the package: no slow types, no warnings, every library with
   for (const target of targets()) {
     assert.ok(shipped.includes(`src/platform/native/${target}.ts`), target);
   }
-  const known = /^(mod\.ts|(src|docs)\/[\w/-]+\.(ts|md)|README\.md|LICENSE|deno\.json)$/;
+  const known =
+    /^(mod\.ts|(src|docs)\/[\w/-]+\.(ts|md)|(README|CHANGELOG|CONTRIBUTING)\.md|LICENSE|deno\.json)$/;
   assert.deepEqual(shipped.filter((name) => !known.test(name)), []);
 });

@@ -27,6 +27,9 @@ export function manifest(): Record<string, unknown> {
       "./package.json": "./package.json",
     },
     types: "./mod.d.ts",
-    files: ["mod.js", "mod.js.map", "mod.d.ts", "libraries/", "CHANGELOG.md", "LICENSE-msgpackr"],
+    files: [
+      ...["mod.js", "mod.js.map", "mod.d.ts", "libraries/"],
+      ...["docs/", "CHANGELOG.md", "LICENSE-msgpackr"],
+    ],
   };
 }

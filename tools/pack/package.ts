@@ -8,6 +8,7 @@ import { root, windows } from "../toolchain.mjs";
 import { bundleCode, type PackageFile } from "./bundle.ts";
 import { bundleDeclarations } from "./declarations.ts";
 import { manifest } from "./manifest.ts";
+import { texts } from "./texts.ts";
 
 /** Makes the package in `folder/package`, and returns the path of the file beside it. */
 export async function makePackage(folder: string): Promise<string> {
@@ -15,7 +16,8 @@ export async function makePackage(folder: string): Promise<string> {
     ...await bundleCode(),
     { name: "mod.d.ts", text: await bundleDeclarations() },
     { name: "package.json", text: `${JSON.stringify(manifest(), null, 2)}\n` },
-    ...["README.md", "CHANGELOG.md", "LICENSE"].map((name) => ({ name, text: read(name) })),
+    ...texts(),
+    { name: "LICENSE", text: read("LICENSE") },
     { name: "LICENSE-msgpackr", text: read("node_modules/msgpackr/LICENSE") },
   ];
   files.forEach(refuseStub);
