@@ -13,7 +13,7 @@
  */
 import { CapacityMismatchError, CodecMismatchError, isShortage } from "../errors.ts";
 import { BUSY } from "../memory/directory.ts";
-import { Header, Kind, MembershipLayout, PAGE } from "../memory/layout.ts";
+import { Header, Kind, MAX_SOURCES, MembershipLayout, PAGE } from "../memory/layout.ts";
 import { isNodeId } from "../memory/names.ts";
 import { removeUnused, SHARED_FILE } from "../memory/nodes.ts";
 import { Segment, writeText } from "../memory/segment.ts";
@@ -77,7 +77,7 @@ let count = 0;
 export class Membership {
   readonly segment: Segment;
   readonly members: MemberTable;
-  /** Our slot in the table of members. */
+  /** Our slot in the table of members; -1: none, nothing rings us. */
   readonly index: number;
   readonly #realm: Realm;
   readonly #parts: string[];
@@ -94,7 +94,7 @@ export class Membership {
     hooks: MembershipHooks,
     memberFile: string,
     segment: Segment,
-    source: number,
+    source: number | undefined,
   ) {
     this.#realm = realm;
     this.#parts = parts;
@@ -103,8 +103,8 @@ export class Membership {
     this.#startTimer = (task, milliseconds) => realm.reactor.startTimer(task, milliseconds);
     this.segment = segment;
     this.members = new MemberTable(realm, segment);
-    this.index = this.members.join(source);
-    hooks.joined?.(segment, this.index);
+    this.index = source === undefined ? -1 : this.members.join(source);
+    if (source !== undefined) hooks.joined?.(segment, this.index);
   }
 
   /**
@@ -146,9 +146,9 @@ export class Membership {
     path: string,
     parameters: MembershipParameters,
     hooks: MembershipHooks,
-    source: number,
+    source: number | undefined,
   ): Membership {
-    const memberFile = `${path}/${MEMBER}${source}-${++count}-${realm.id}`;
+    const memberFile = memberFileOf(realm, path, source);
     makeMemberFile(realm, memberFile);
     try {
       const segment = openOrMake(realm, path, parameters, hooks);
@@ -163,6 +163,60 @@ export class Membership {
       removeUnused(realm.directory, parts);
       throw error;
     }
+  }
+
+  /**
+   * Opens or makes a shared segment that lives as long as some process has it open, without a
+   * slot in the table: nothing is rung, and a death leaves nothing to put right. `known` is
+   * asked under the lock for what this realm has open already.
+   */
+  static async enter<T>(
+    realm: Realm,
+    parameters: MembershipParameters,
+    hooks: MembershipHooks,
+    make: (enter: () => Membership) => T,
+    signal?: AbortSignal,
+  ): Promise<T> {
+    const parts = [parameters.folder, parameters.encoded];
+    try {
+      reapDead(realm, parts);
+      return await realm.locked(
+        parts,
+        (path) => make(() => Membership.#enter(realm, parts, path, parameters, hooks, undefined)),
+        signal,
+      );
+    } catch (error) {
+      realm.directory.prune(parts);
+      throw error;
+    }
+  }
+
+  /**
+   * The same for one that another process keeps meanwhile: without the folder's lock, which that
+   * process or a third may hold, stopped. `undefined` if it is gone.
+   */
+  static adopt(
+    realm: Realm,
+    parameters: MembershipParameters,
+    hooks: MembershipHooks,
+  ): Membership | undefined {
+    const parts = [parameters.folder, parameters.encoded];
+    const path = realm.directory.path(...parts);
+    const memberFile = memberFileOf(realm, path, undefined);
+    // ORDER: our file first: a process that leaves under the lock sees it, or has left before.
+    if (!makeMemberFile(realm, memberFile)) return undefined;
+    try {
+      const segment = openShared(realm, path, parameters, hooks);
+      if (segment !== undefined) {
+        return new Membership(realm, parts, hooks, memberFile, segment, undefined);
+      }
+    } catch (error) {
+      realm.directory.removeFile(memberFile);
+      throw error;
+    }
+    realm.directory.removeFile(memberFile);
+    realm.directory.prune(parts);
+    return undefined;
   }
 
   /** The same for what isn't on a handle yet, blocking the thread. */
@@ -203,7 +257,7 @@ export class Membership {
     this.#realm.eventually(() => {
       if (!isOut) {
         const left = directory.tryLocked(this.#parts, () => {
-          this.members.leave(this.index);
+          if (this.index >= 0) this.members.leave(this.index);
           directory.removeFile(this.#memberFile);
           removeUnused(directory, this.#parts);
         });
@@ -283,13 +337,19 @@ function reapDead(realm: Realm, parts: string[]): void {
   for (const id of new Set(ids)) if (isNodeId(id)) realm.isDead(id);
 }
 
-function makeMemberFile(realm: Realm, path: string): void {
+function memberFileOf(realm: Realm, path: string, source: number | undefined): string {
+  return `${path}/${MEMBER}${source ?? MAX_SOURCES}-${++count}-${realm.id}`;
+}
+
+/** False if there is no such folder. */
+function makeMemberFile(realm: Realm, path: string): boolean {
   const segment = Segment.create(realm.binding, path, {
     kind: Kind.member,
     pages: 1,
     creator: realm.id,
   });
   segment?.close();
+  return segment !== undefined;
 }
 
 function openOrMake(
@@ -298,6 +358,18 @@ function openOrMake(
   parameters: MembershipParameters,
   hooks: MembershipHooks,
 ): Segment {
+  const { durable = false } = parameters;
+  return openShared(realm, path, parameters, hooks) ??
+    make(realm, path, durable ? DURABLE_FILE : SHARED_FILE, parameters, hooks);
+}
+
+/** The segment that is there; with `durable` it stays from now on. */
+function openShared(
+  realm: Realm,
+  path: string,
+  parameters: MembershipParameters,
+  hooks: MembershipHooks,
+): Segment | undefined {
   const { durable = false } = parameters;
   for (const file of [DURABLE_FILE, SHARED_FILE]) {
     const segment = Segment.open(
@@ -320,7 +392,7 @@ function openOrMake(
     }
     return segment;
   }
-  return make(realm, path, durable ? DURABLE_FILE : SHARED_FILE, parameters, hooks);
+  return undefined;
 }
 
 function viewedOf({ withoutData = false }: MembershipParameters): number | undefined {

@@ -1,7 +1,7 @@
 /**
  * The mapping of a shared memory in this realm: one per memory, however many
- * `SharedMemory` objects stand for it. It is a member of the memory's membership, so the
- * memory lives as long as some realm has it mapped, and goes with the last.
+ * `SharedMemory` objects stand for it. It has a file beside the memory's, so the memory lives
+ * as long as some realm has it mapped, and goes with the last.
  *
  * What this realm opened or made itself stays open until it is closed: the mapping holds it.
  * What it received by reference is closed when it is garbage, so nothing here may hold such
@@ -17,14 +17,7 @@ import {
   MemoryGoneError,
   ParameterMismatchError,
 } from "../errors.ts";
-import {
-  Header,
-  Kind,
-  MAX_SOURCES,
-  MembershipLayout,
-  MemoryLayout,
-  PAGE,
-} from "../memory/layout.ts";
+import { Header, Kind, MembershipLayout, MemoryLayout, PAGE } from "../memory/layout.ts";
 import { readText } from "../memory/segment.ts";
 import type { Segment } from "../memory/segment.ts";
 import { Membership } from "../membership/membership.ts";
@@ -48,8 +41,6 @@ export interface MemoryWish {
   /** Number of the element type, 0: whatever there is. */
   readonly element?: number;
   readonly durable?: boolean;
-  /** It was received by reference: it must exist, and is closed when it is garbage. */
-  readonly passed?: boolean;
 }
 
 /** One object that uses a mapping. */
@@ -81,7 +72,7 @@ export class Mapping {
   readonly size: number;
   readonly #membership: Membership;
   readonly #uses = new Set<MemoryUse>();
-  /** Somebody transferred a buffer, and can read and write the bytes as long as we run. */
+  /** A buffer was transferred: its new owner can use the bytes as long as this thread runs. */
   #isTransferred = false;
   readonly #closer = (): void => {
     for (const use of [...this.#uses]) this.release(use);
@@ -92,73 +83,62 @@ export class Mapping {
     this.encoded = encoded;
     this.#membership = membership;
     const { segment } = membership;
-    this.size = sizeOf(segment);
-    const name = readText(segment, MembershipLayout.name, MembershipLayout.nameBytes);
-    this.name = name === "" ? undefined : name;
-  }
-
-  /** Opens or makes it for one more `owner`. */
-  static use(realm: Realm, wish: MemoryWish, owner: object): MemoryUse {
-    const mapping = Mapping.#find(realm, wish);
-    const { passed = false } = wish;
-    const kept = passed ? undefined : owner;
-    const use: MemoryUse = { mapping, owner: kept, buffer: undefined, closed: false };
-    mapping.#uses.add(use);
-    if (passed) garbage.register(owner, use, use);
-    return use;
-  }
-
-  static #find(realm: Realm, wish: MemoryWish): Mapping {
-    let all = mappings.get(realm);
-    if (all === undefined) mappings.set(realm, all = new Map());
-    const known = all.get(wish.encoded);
-    if (known !== undefined) {
-      check(known.#membership.segment, wish);
-      // Joining it once more makes it durable.
-      if (wish.durable) Mapping.#join(realm, wish).leave();
-      return known;
-    }
-    const membership = Mapping.#join(realm, wish);
-    let mapping: Mapping;
     try {
-      mapping = new Mapping(realm, wish.encoded, membership);
+      this.size = sizeOf(segment);
+      const name = readText(segment, MembershipLayout.name, MembershipLayout.nameBytes);
+      this.name = name === "" ? undefined : name;
     } catch (error) {
       membership.leave();
       throw error;
     }
-    realm.use(mapping.#closer);
-    all.set(wish.encoded, mapping);
+    realm.use(this.#closer);
+    let all = mappings.get(realm);
+    if (all === undefined) mappings.set(realm, all = new Map());
+    all.set(encoded, this);
+  }
+
+  /** Opens or makes what a wish says. */
+  static async open(realm: Realm, wish: MemoryWish, signal?: AbortSignal): Promise<Mapping> {
+    const { size, durable } = wish;
+    if (size !== undefined) checkLargest(realm, size);
+    let durably: Membership | undefined;
+    const mapping = await Membership.enter(realm, parametersOf(wish), hooksOf(wish), (enter) => {
+      const known = mappings.get(realm)?.get(wish.encoded);
+      if (known === undefined) return new Mapping(realm, wish.encoded, enter());
+      check(known.#membership.segment, wish);
+      // Entering it once more makes it durable.
+      if (durable) durably = enter();
+      return known;
+    }, signal);
+    durably?.leave();
     return mapping;
   }
 
-  static #join(realm: Realm, wish: MemoryWish): Membership {
-    const { name = "", encoded, size, durable = false } = wish;
-    if (size !== undefined) checkLargest(realm, size);
-    const parameters: MembershipParameters = {
-      folder: MEMORY_FOLDER,
-      name,
-      encoded,
-      kind: Kind.memory,
-      dataBytes(pages) {
-        if (size === undefined) throw notThere(wish);
-        return pages * PAGE;
-      },
-      capacity: undefined,
-      defaultCapacity: Math.ceil((size ?? 0) / PAGE),
-      durable,
-      withoutData: true,
+  /**
+   * What was received by reference; without waiting for anything.
+   *
+   * @throws {MemoryGoneError} No process has it open any more.
+   */
+  static adopt(realm: Realm, encoded: string): Mapping {
+    const known = mappings.get(realm)?.get(encoded);
+    if (known !== undefined) return known;
+    const wish: MemoryWish = { name: undefined, encoded };
+    const membership = Membership.adopt(realm, parametersOf(wish), hooksOf(wish));
+    if (membership === undefined) throw new MemoryGoneError(describeMemory(undefined));
+    return new Mapping(realm, encoded, membership);
+  }
+
+  /** One more use of it. `owner` is held until it is closed, or with `weakly` only watched. */
+  use(owner: object, weakly: boolean): MemoryUse {
+    const use: MemoryUse = {
+      mapping: this,
+      owner: weakly ? undefined : owner,
+      buffer: undefined,
+      closed: false,
     };
-    const hooks: MembershipHooks = {
-      initialise(segment) {
-        segment.setU32(MemoryLayout.sizeLow, size! >>> 0);
-        segment.setU32(MemoryLayout.sizeHigh, Math.floor(size! / 2 ** 32));
-        segment.setU32(MemoryLayout.element, wish.element ?? 0);
-      },
-      check: (segment) => check(segment, wish),
-      recover() {},
-    };
-    // A source that there isn't: nobody has to be rung.
-    return Membership.join(realm, parameters, hooks, MAX_SOURCES);
+    this.#uses.add(use);
+    if (weakly) garbage.register(owner, use, use);
+    return use;
   }
 
   /** Where files of the memory are. */
@@ -187,7 +167,7 @@ export class Mapping {
     use.owner = undefined;
     garbage.unregister(use);
     const buffer = use.buffer?.deref();
-    // It has bytes, unless it was detached by somebody else.
+    // It has bytes, unless other code detached it.
     if (buffer?.byteLength === 0) this.#isTransferred = true;
     else buffer?.transfer();
     this.#uses.delete(use);
@@ -208,8 +188,38 @@ export function describeMemory(name: string | undefined): string {
   return name === undefined ? "shared memory without a name" : `shared memory "${name}"`;
 }
 
-function notThere({ name, passed, element }: MemoryWish): Error {
-  if (passed) return new MemoryGoneError(describeMemory(name));
+function parametersOf(wish: MemoryWish): MembershipParameters {
+  const { name = "", encoded, size, durable = false } = wish;
+  return {
+    folder: MEMORY_FOLDER,
+    name,
+    encoded,
+    kind: Kind.memory,
+    dataBytes(pages) {
+      if (size === undefined) throw notThere(wish);
+      return pages * PAGE;
+    },
+    capacity: undefined,
+    defaultCapacity: Math.ceil((size ?? 0) / PAGE),
+    durable,
+    withoutData: true,
+  };
+}
+
+function hooksOf(wish: MemoryWish): MembershipHooks {
+  const { size, element = 0 } = wish;
+  return {
+    initialise(segment) {
+      segment.setU32(MemoryLayout.sizeLow, size! >>> 0);
+      segment.setU32(MemoryLayout.sizeHigh, Math.floor(size! / 2 ** 32));
+      segment.setU32(MemoryLayout.element, element);
+    },
+    check: (segment) => check(segment, wish),
+    recover() {},
+  };
+}
+
+function notThere({ name, element }: MemoryWish): Error {
   const missing = element ? "a `length` in elements" : "a `size` in bytes";
   return new ArgumentError(`there is no ${describeMemory(name)}: give ${missing} to make it`);
 }

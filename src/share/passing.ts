@@ -1,29 +1,29 @@
 /**
  * Shared memory in messages: it goes by reference.
  *
- * The memory has to outlive the message. Whoever has it open is a member of it; for a
- * message under way there is a **hold**, one more file in the memory's folder:
+ * The memory has to outlive the message. A realm that has it open has a file in the memory's
+ * folder; for a message under way there is one more, a **hold**:
  *
  *     <root>/memory/<name>/hold-<count>-<node>
  *
- * It is the sender's, made when the value is encoded. Whoever decodes the message
- * opens the memory, is a member from then on, and removes the hold; so the sender may
- * close the memory at once. A hold also ends when it is known that nobody receives the
- * message any more, and with the sender's realm: when that has nothing open any longer, or
- * is dead.
+ * It is the sender's, made when the value is encoded. The receiver opens the memory when it
+ * decodes the message, has a file of its own from then on, and removes the hold; so the sender
+ * may close the memory at once. A hold also ends when it is known that the message won't be
+ * received, and with the sender's realm: when that has nothing open any longer, or is dead.
  *
- * A message that many get (a topic) has no hold: the sender keeps the memory open.
+ * A message with many receivers (a topic) has no hold: the sender keeps the memory open.
  *
  * @module
  */
 import type { Codec, FunctionTable, ReferenceType } from "../codec/codec.ts";
-import { ArgumentError, CodecError } from "../errors.ts";
+import { ArgumentError, CodecError, MemoryGoneError } from "../errors.ts";
+import { BUSY } from "../memory/directory.ts";
 import { Kind } from "../memory/layout.ts";
 import { isNodeId } from "../memory/names.ts";
 import { removeUnused } from "../memory/nodes.ts";
 import { Segment } from "../memory/segment.ts";
 import type { Realm } from "../wake/realm.ts";
-import { Mapping, MEMORY_FOLDER } from "./mapping.ts";
+import { describeMemory, Mapping, MEMORY_FOLDER } from "./mapping.ts";
 import { adoptMemory, mappingOf, passed, SharedMemory } from "./shared_memory.ts";
 
 /** What it is called in a message, see {@linkcode ReferenceType}. */
@@ -99,7 +99,7 @@ export class MemoryPassing implements ReferenceType {
 
   /** See {@linkcode ReferenceType}. */
   exportObject(value: object): unknown {
-    const { realm, encoded } = mappingOf(value as SharedMemory);
+    const { realm, encoded, name } = mappingOf(value as SharedMemory);
     if (realm !== this.#realm) {
       throw new ArgumentError(
         `the shared memory is in the directory ${realm.directory.root}, this goes through ` +
@@ -107,7 +107,7 @@ export class MemoryPassing implements ReferenceType {
       );
     }
     if (!this.#hold || this.#closed) return [encoded];
-    const hold = makeHold(realm, encoded);
+    const hold = makeHold(realm, encoded, name);
     realm.onEnd.add(this.#onEnd);
     this.#fresh.push(hold);
     passed(value as SharedMemory);
@@ -117,7 +117,7 @@ export class MemoryPassing implements ReferenceType {
   /** See {@linkcode ReferenceType}. */
   importObject(reference: unknown): SharedMemory {
     const [encoded, file] = checkReference(reference);
-    const memory = adoptMemory(this.#realm, { name: undefined, encoded, passed: true });
+    const memory = adoptMemory(this.#realm, encoded);
     if (file !== undefined) {
       const hold = { encoded, file };
       if (this.#keepReceived) this.#received.push(hold);
@@ -232,11 +232,18 @@ export function passMemory(codec: Codec, realm: Realm, options: PassingOptions):
   };
 }
 
-/** Needs no lock: the folder stays, because we are a member of it. */
-function makeHold(realm: Realm, encoded: string): Hold {
+/** Needs no lock: the folder stays, because this realm has a file in it. */
+function makeHold(realm: Realm, encoded: string, name: string | undefined): Hold {
   const file = `${HOLD}${++count}-${realm.id}`;
   const path = realm.directory.path(MEMORY_FOLDER, encoded, file);
-  Segment.create(realm.binding, path, { kind: Kind.member, pages: 1, creator: realm.id })?.close();
+  const hold = Segment.create(realm.binding, path, {
+    kind: Kind.member,
+    pages: 1,
+    creator: realm.id,
+  });
+  // The files were removed under it: no receiver would find the memory.
+  if (hold === undefined) throw new MemoryGoneError(describeMemory(name));
+  hold.close();
   return { encoded, file };
 }
 
@@ -244,17 +251,20 @@ function releaseHold(realm: Realm, { encoded, file }: Hold): void {
   const { directory } = realm;
   const parts = [MEMORY_FOLDER, encoded];
   const path = directory.path(...parts, file);
-  // A member's folder stays. Otherwise it may be the last that keeps the memory.
-  if (Mapping.isMapped(realm, encoded)) {
-    directory.removeFile(path);
-    return;
-  }
-  if (!directory.list(directory.path(...parts)).includes(file)) return;
-  directory.locked(parts, () => {
-    directory.removeFile(path);
-    removeUnused(directory, parts);
+  realm.eventually(() => {
+    // A member's folder stays. Otherwise it may be the last that keeps the memory.
+    if (Mapping.isMapped(realm, encoded)) {
+      directory.removeFile(path);
+      return undefined;
+    }
+    if (!directory.list(directory.path(...parts)).includes(file)) return undefined;
+    const removed = directory.tryLocked(parts, () => {
+      directory.removeFile(path);
+      removeUnused(directory, parts);
+    });
+    if (removed !== BUSY) directory.prune(parts);
+    return removed;
   });
-  directory.prune(parts);
 }
 
 /** It was read from shared memory: it names a folder and a hold, and nothing else. */

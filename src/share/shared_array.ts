@@ -27,6 +27,8 @@ export interface SharedArrayOptions<T extends SharedArrayType> {
   durable?: boolean;
   /** The runtime directory: an absolute path. Default: `CAUSEWAY_DIR`, or a private one of the user. */
   directory?: string;
+  /** Gives up opening. */
+  signal?: AbortSignal;
 }
 
 const OPTIONS = [
@@ -34,6 +36,7 @@ const OPTIONS = [
   "length",
   "durable",
   "directory",
+  "signal",
 ] as const satisfies readonly (keyof SharedArrayOptions<"u8">)[];
 
 /**
@@ -66,6 +69,7 @@ export class SharedArray<T extends TypedArray> implements Disposable {
    * @throws {ParameterMismatchError} It has another type or length.
    * @throws {NoSpaceError} The file system can't hold it.
    * @throws {LimitError} This runtime has no buffers of that size (Bun: 4 GiB).
+   * @throws {TimeoutError} A process that is stopped holds the lock of its folder.
    */
   static async open<T extends SharedArrayType>(
     name: string,
@@ -80,7 +84,12 @@ export class SharedArray<T extends TypedArray> implements Disposable {
     const size = length === undefined ? undefined : sizeOf(length, type.constructor);
     const all = size === undefined ? rest : { ...rest, size };
     const memory = await openMemory(name, all, type.number);
-    return SharedArray.of(memory, wanted);
+    try {
+      return SharedArray.of(memory, wanted);
+    } catch (error) {
+      memory.close();
+      throw error;
+    }
   }
 
   /**

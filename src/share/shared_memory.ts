@@ -1,8 +1,8 @@
 /**
  * SharedMemory: bytes that several processes see.
  *
- * Nothing orders accesses but what the user does: `Atomics` on words of it, or a
- * lock. It lives as long as somebody has it open.
+ * Nothing orders accesses but what the user does: `Atomics` on words of it, or a lock. It lives
+ * as long as a process has it open.
  *
  * @module
  */
@@ -23,23 +23,46 @@ export interface SharedMemoryOptions {
   durable?: boolean;
   /** The runtime directory: an absolute path. Default: `CAUSEWAY_DIR`, or a private one of the user. */
   directory?: string;
+  /** Gives up opening. */
+  signal?: AbortSignal;
+}
+
+/** Options of {@linkcode SharedMemory.create}. */
+export interface CreateMemoryOptions {
+  /** Bytes. */
+  size: number;
+  /** The runtime directory: an absolute path. Default: `CAUSEWAY_DIR`, or a private one of the user. */
+  directory?: string;
+  /** Gives up making it. */
+  signal?: AbortSignal;
 }
 
 const OPTIONS = [
   "size",
   "durable",
   "directory",
+  "signal",
 ] as const satisfies readonly (keyof SharedMemoryOptions)[];
+const CREATE_OPTIONS = [
+  "size",
+  "directory",
+  "signal",
+] as const satisfies readonly (keyof CreateMemoryOptions)[];
 const DIRECTORY = ["directory"] as const;
 
 /** The largest size that the layout can say: 2^32 - 1 pages, with those before the data. */
 const MAX_SIZE = (0xffff_ffff - MembershipLayout.pages) * PAGE;
 
-/** Whose buffer it is. An entry lives as long as the buffer, and so does the memory. */
+/** The memory of a buffer. An entry lives as long as the buffer, and so does the memory. */
 const owners = new WeakMap<ArrayBufferLike, SharedMemory>();
 
-/** For the rest of this room: opens what a wish says. */
-export let adoptMemory: (realm: Realm, wish: MemoryWish) => SharedMemory;
+/** For the rest of this room: what was received by reference. */
+export let adoptMemory: (realm: Realm, encoded: string) => SharedMemory;
+let openWish: (
+  directory: string | undefined,
+  wishOf: (realm: Realm) => MemoryWish,
+  signal?: AbortSignal,
+) => Promise<SharedMemory>;
 /** For the rest of this room: how it is mapped. Throws {@linkcode ClosedError}. */
 export let mappingOf: (memory: SharedMemory) => Mapping;
 /** For the rest of this room: it was passed on; closes it if it was given away. */
@@ -67,7 +90,17 @@ export class SharedMemory implements Disposable {
   #isGiven = false;
 
   static {
-    adoptMemory = (realm, wish) => new SharedMemory(realm, wish);
+    adoptMemory = (realm, encoded) => {
+      return new SharedMemory(Mapping.adopt(realm, encoded), undefined, true);
+    };
+    openWish = async (directory, wishOf, signal) => {
+      signal?.throwIfAborted();
+      return await Realm.visit(directory, async (realm) => {
+        const wish = wishOf(realm);
+        const mapping = await Mapping.open(realm, wish, signal);
+        return new SharedMemory(mapping, wish.name, false);
+      });
+    };
     mappingOf = (memory) => {
       if (memory.isClosed) throw new ClosedError(describeMemory(memory.name));
       return memory.#use.mapping;
@@ -77,10 +110,10 @@ export class SharedMemory implements Disposable {
     };
   }
 
-  private constructor(realm: Realm, wish: MemoryWish) {
-    this.#use = Mapping.use(realm, wish, this);
-    this.size = this.#use.mapping.size;
-    this.name = wish.name ?? this.#use.mapping.name;
+  private constructor(mapping: Mapping, name: string | undefined, weakly: boolean) {
+    this.#use = mapping.use(this, weakly);
+    this.size = mapping.size;
+    this.name = name ?? mapping.name;
   }
 
   /**
@@ -92,7 +125,8 @@ export class SharedMemory implements Disposable {
    * @throws {ArgumentError} There is none, and no `size` to make it with.
    * @throws {ParameterMismatchError} It has another size.
    * @throws {NoSpaceError} The file system can't hold it.
-   * @throws {LimitError} This runtime has no buffers of that size (Bun: 4 GiB), or 256 have it open.
+   * @throws {LimitError} This runtime has no buffers of that size (Bun: 4 GiB).
+   * @throws {TimeoutError} A process that is stopped holds the lock of its folder.
    */
   static async open(name: string, options: SharedMemoryOptions = {}): Promise<SharedMemory> {
     checkOptions(options, OPTIONS);
@@ -107,20 +141,20 @@ export class SharedMemory implements Disposable {
    * @throws {NoSpaceError} The file system can't hold it.
    * @throws {LimitError} This runtime has no buffers of that size (Bun: 4 GiB).
    */
-  static async create(options: { size: number; directory?: string }): Promise<SharedMemory> {
+  static async create(options: CreateMemoryOptions): Promise<SharedMemory> {
     if (options === undefined) {
       throw new ArgumentError("give a `size` in bytes: SharedMemory.create({ size })");
     }
-    checkOptions(options, ["size", ...DIRECTORY]);
-    const { size, directory } = options;
+    checkOptions(options, CREATE_OPTIONS);
+    const { size, directory, signal } = options;
     checkSize(size, true);
-    return await Realm.visit(directory, (realm) => {
-      const id = Array.from(randomBytes(realm.binding.shim, 16), hex).join("");
-      return adoptMemory(realm, { name: undefined, encoded: NAMELESS + id, size });
-    });
+    return await openWish(directory, ({ binding }) => {
+      const id = Array.from(randomBytes(binding.shim, 16), hex).join("");
+      return { name: undefined, encoded: NAMELESS + id, size };
+    }, signal);
   }
 
-  /** Removes durable memory that nobody has open; false if there is none, or somebody has. */
+  /** Removes durable memory that no process has open; false if there is none, or one has. */
   static async remove(name: string, options: { directory?: string } = {}): Promise<boolean> {
     checkOptions(options, DIRECTORY);
     const encoded = await encodeName(checkName(name));
@@ -144,7 +178,7 @@ export class SharedMemory implements Disposable {
 
   /**
    * All of it as a buffer, for views of any type. Views are empty once the memory is
-   * closed. Don't transfer it: who has it then can't be kept from the bytes, so they stay
+   * closed. Don't transfer it: its new owner can't be kept from the bytes, so they stay
    * mapped as long as this process runs. Another worker opens the memory by its name.
    *
    * @throws {ClosedError} It was closed.
@@ -188,7 +222,7 @@ export class SharedMemory implements Disposable {
   }
 
   /**
-   * Detaches all views, and gives the memory up. It goes with the last who has it
+   * Detaches all views, and gives the memory up. It goes with the last process that has it
    * open. Calling it again does nothing.
    */
   close(): void {
@@ -217,10 +251,8 @@ export async function openMemory(
 ): Promise<SharedMemory> {
   checkSize(options.size);
   const encoded = await encodeName(checkName(name));
-  const { size, durable = false } = options;
-  return await Realm.visit(options.directory, (realm) => {
-    return adoptMemory(realm, { name, encoded, size, durable, element });
-  });
+  const { size, durable = false, directory, signal } = options;
+  return await openWish(directory, () => ({ name, encoded, size, durable, element }), signal);
 }
 
 function checkSize(size: number | undefined, required = false): void {

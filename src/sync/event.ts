@@ -1,9 +1,9 @@
 /**
- * Event: something has happened, and whoever waits for it goes on.
+ * Event: something has happened, and what waits for it goes on.
  *
- * A **manual** event stays set until it is reset; when it becomes set, everybody who
- * waits goes on, also if it is reset at once. An **auto-reset** event lets one waiter
- * go on per `set`; a set that finds nobody waiting is kept for the next, once.
+ * A **manual** event stays set until it is reset; when it becomes set, everything that waits
+ * goes on, also if it is reset at once. An **auto-reset** event lets one wait go on per `set`;
+ * a set while nothing waits is kept for the next wait, once.
  *
  * @module
  */
@@ -13,14 +13,19 @@ import { EventLayout, Kind, Member } from "../memory/layout.ts";
 import type { Segment } from "../memory/segment.ts";
 import { checkFlag } from "../options.ts";
 import { LOCK_OPTIONS, SharedState } from "./shared_state.ts";
-import type { LockOptions, SharedStateKind, SyncWaitOptions } from "./shared_state.ts";
+import type {
+  LockOptions,
+  SharedStateKind,
+  SharedStateOwner,
+  SyncWaitOptions,
+} from "./shared_state.ts";
 
 const MODE = EventLayout.mode >> 2;
 const STATE = EventLayout.state >> 2;
 const SETS = EventLayout.sets >> 2;
 const MANUAL = 1;
 const AUTO = 2;
-/** Changes that others made first are tried again; more than so many times nobody makes them. */
+/** A change that another process made first is tried again, so often: more is no real process. */
 const TRIES = 1 << 20;
 
 /** Options of {@linkcode Event.open}. */
@@ -51,30 +56,44 @@ export class Event implements Disposable {
   readonly autoReset: boolean;
   readonly #shared: SharedState;
   readonly #words: Int32Array;
-  /** Index of the word that counts those who wait here. */
+  /** Index of the word that counts the waits here; only this thread writes it. */
   readonly #waiters: number;
-  readonly #attempt = (): true | undefined => this.#take() || undefined;
+  readonly #attempt = (): true | undefined => {
+    if (!this.#take()) return undefined;
+    // It is still in the queue, unless the queue was empty.
+    this.#setCount(Math.max(0, this.#shared.waits.length - 1));
+    return true;
+  };
+  /** Of a blocking wait, which is counted by {@linkcode Event.waitSync}. */
+  readonly #attemptSync = (): true | undefined => this.#take() || undefined;
 
   private constructor(shared: SharedState) {
     this.#shared = shared;
     this.#words = shared.words;
     this.#waiters = shared.membership.members.word(shared.member, Member.words);
     this.autoReset = this.#words[MODE] === AUTO;
-    shared.onCancel = () => this.#passOn();
-    shared.onClose = () => this.#passOn();
   }
 
   /**
-   * Opens the event of that name, or makes it. It goes with the last who has it open.
+   * Opens the event of that name, or makes it. It goes with the last process that has it open.
    * An open event doesn't keep the process alive; a wait does.
    *
    * @throws {ParameterMismatchError} It was made with another `autoReset`.
-   * @throws {LimitError} 256 have it open.
+   * @throws {LimitError} It is open 256 times.
    * @throws {ArgumentError} An option is out of range.
+   * @throws {TimeoutError} A process that is stopped holds the lock of its folder.
    */
   static async open(name: string, options: EventOptions = {}): Promise<Event> {
     const autoReset = checkFlag("autoReset", options?.autoReset);
-    return new Event(await SharedState.open(name, options, kindOf(name, autoReset), OPTIONS));
+    const make = (shared: SharedState): { made: Event; owner: SharedStateOwner } => {
+      const made = new Event(shared);
+      const owner: SharedStateOwner = {
+        onCancel: () => made.#onCancel(),
+        onClose: () => made.#passOn(),
+      };
+      return { made, owner };
+    };
+    return await SharedState.open(name, options, kindOf(name, autoReset), make, OPTIONS);
   }
 
   /** The name it was opened with. */
@@ -98,7 +117,7 @@ export class Event implements Disposable {
   }
 
   /**
-   * Sets it: everybody who waits goes on; with `autoReset` one.
+   * Sets it: all waits go on; with `autoReset` one.
    *
    * @throws {ClosedError} The event was closed.
    */
@@ -114,7 +133,7 @@ export class Event implements Disposable {
   }
 
   /**
-   * Takes it back: who comes now waits.
+   * Takes it back: waits that begin now wait.
    *
    * @throws {ClosedError} The event was closed.
    */
@@ -129,14 +148,16 @@ export class Event implements Disposable {
    * @throws {TimeoutError} It wasn't set in time.
    * @throws {ClosedError} The event was closed.
    */
-  async wait(options?: WaitOptions): Promise<void> {
-    this.#shared.checkOpen();
-    const limits = this.#shared.limits(options);
-    const attempt = this.#startWaiting();
+  wait(options?: WaitOptions): Promise<void> {
     try {
-      await this.#shared.line.wait(attempt, this.#what, limits);
-    } finally {
-      this.#endWaiting();
+      this.#shared.checkOpen();
+      const limits = this.#shared.limits(options);
+      const waiting = this.#shared.wait(this.#newAttempt(this.#attempt), "waiting for", limits);
+      // ORDER: counted before it looks again, since a set looks at the count.
+      this.#settle();
+      return waiting as Promise<unknown> as Promise<void>;
+    } catch (error) {
+      return Promise.reject(error);
     }
   }
 
@@ -148,16 +169,17 @@ export class Event implements Disposable {
    */
   waitSync(options?: SyncWaitOptions): void {
     this.#shared.checkOpen();
-    const { timeout } = this.#shared.limits(options);
-    const attempt = this.#startWaiting();
+    const limits = this.#shared.limits(options);
+    const attempt = this.#newAttempt(this.#attemptSync);
+    if (this.autoReset) this.#setCount(this.#shared.waits.length + 1);
     try {
-      this.#shared.line.waitSync(attempt, this.#what, timeout);
+      this.#shared.waitSync(attempt, "waiting for", limits);
     } finally {
-      this.#endWaiting();
+      this.#settle();
     }
   }
 
-  /** Gives it up, and ends what waits with {@linkcode ClosedError}. Calling it again does nothing. */
+  /** Gives it up, and ends its waits with {@linkcode ClosedError}. Calling it again does nothing. */
   close(): void {
     this.#shared.close();
   }
@@ -167,17 +189,9 @@ export class Event implements Disposable {
     this.close();
   }
 
-  get #what(): string {
-    return `waiting for ${this.#shared.what}`;
-  }
-
-  /** Counts one more who waits, and says how it is done. */
-  #startWaiting(): () => true | undefined {
-    if (this.autoReset) {
-      this.#count(1);
-      this.#trim();
-      return this.#attempt;
-    }
+  /** How one more wait is done. */
+  #newAttempt(taking: () => true | undefined): () => true | undefined {
+    if (this.autoReset) return taking;
     const sets = Atomics.load(this.#words, SETS);
     return () => {
       const isOver = Atomics.load(this.#words, STATE) !== 0 ||
@@ -186,19 +200,19 @@ export class Event implements Disposable {
     };
   }
 
-  #endWaiting(): void {
-    if (!this.autoReset || this.#shared.isClosed) return;
-    this.#count(-1);
-    this.#trim();
+  /** Counts the waits here anew, and takes back what was set for those that are gone. */
+  #settle(): void {
+    const shared = this.#shared;
+    if (!this.autoReset || shared.isClosed) return;
+    this.#setCount(shared.waits.length);
+    shared.guard(() => this.#trim());
   }
 
-  /** Only this thread writes the word. */
-  #count(change: number): void {
-    const words = this.#words;
-    Atomics.store(words, this.#waiters, Atomics.load(words, this.#waiters) + change);
+  #setCount(count: number): void {
+    Atomics.store(this.#words, this.#waiters, count);
   }
 
-  /** Everybody who waits, as far as that can be known. */
+  /** All waits, as far as that can be known. */
   #allWaiters(): number {
     const { members } = this.#shared.membership;
     let count = 0;
@@ -218,16 +232,16 @@ export class Event implements Disposable {
       if (tickets >= most) return;
       if (Atomics.compareExchange(words, STATE, tickets, tickets + 1) === tickets) return;
     }
-    throw this.#corrupt();
+    this.#corrupt();
   }
 
-  /** Who gave up, or died, isn't there to pass any more. */
+  /** Waits that were given up, or whose process died, don't pass any more. */
   #trim(): void {
     const words = this.#words;
     const tickets = Atomics.load(words, STATE);
     if (tickets <= 1) return;
     const most = Math.max(1, this.#allWaiters());
-    // Where somebody else was faster, it is for him to do.
+    // Where another process was faster, it does that.
     if (tickets > most) Atomics.compareExchange(words, STATE, tickets, most);
   }
 
@@ -237,24 +251,28 @@ export class Event implements Disposable {
     for (let tries = 0; tries < TRIES; tries++) {
       const tickets = Atomics.load(words, STATE);
       if (tickets === 0) return false;
-      if (tickets < 0) throw this.#corrupt();
+      if (tickets < 0) this.#corrupt();
       if (Atomics.compareExchange(words, STATE, tickets, tickets - 1) === tickets) {
         // Several sets may have rung us alone.
         if (tickets > 1) this.#shared.ringOne();
         return true;
       }
     }
-    throw this.#corrupt();
+    this.#corrupt();
   }
 
-  /** One gave up that was rung, perhaps for a set that is still there. */
+  #onCancel(): void {
+    this.#settle();
+    this.#passOn();
+  }
+
+  /** A wait was given up that was rung, perhaps for a set that is still there. */
   #passOn(): void {
     if (this.autoReset && Atomics.load(this.#words, STATE) !== 0) this.#shared.ringOne();
   }
 
-  #corrupt(): CorruptSegmentError {
-    const state = Atomics.load(this.#words, STATE);
-    return new CorruptSegmentError(`${this.#shared.what} has the state ${state}`);
+  #corrupt(): never {
+    this.#shared.corrupt(`has the state ${Atomics.load(this.#words, STATE)}`);
   }
 }
 

@@ -1,18 +1,23 @@
 /**
  * Mutex: one at a time, among processes, workers and tasks.
  *
- * Guaranteed: at most one holds it; a holder that dies is noticed, and the next one is
- * told. A holder that is only stopped keeps it. Not guaranteed: an order between
- * processes. Whoever comes at the right moment gets it, also before one that was rung;
- * who waits is rung in turn. Within an object, those who wait get it in their order.
+ * Guaranteed: at most one holds it; a holder that dies is noticed, and the next one is told. A
+ * holder that is only stopped keeps it. Not guaranteed: an order between processes. A process
+ * that comes at the right moment gets it before one that was rung; those that wait are rung in
+ * turn. Within an object, waits get it in their order.
  *
  * @module
  */
 import type { WaitOptions } from "../options.ts";
-import { CorruptSegmentError, DeadlockError } from "../errors.ts";
+import { DeadlockError } from "../errors.ts";
 import { ABANDONED, Kind, MAX_MEMBERS, MutexLayout } from "../memory/layout.ts";
 import { SharedState } from "./shared_state.ts";
-import type { LockOptions, SharedStateKind, SyncWaitOptions } from "./shared_state.ts";
+import type {
+  LockOptions,
+  SharedStateKind,
+  SharedStateOwner,
+  SyncWaitOptions,
+} from "./shared_state.ts";
 
 const OWNER = MutexLayout.owner >> 2;
 
@@ -81,6 +86,7 @@ export class Mutex implements Disposable {
   /** The owner word when this object holds it. */
   readonly #mine: number;
   readonly #attempt = (): MutexGuard | undefined => this.#try();
+  readonly #ringOne = (): void => this.#shared.ringOne();
 
   static {
     release = (mutex) => mutex.#unlock();
@@ -90,19 +96,25 @@ export class Mutex implements Disposable {
     this.#shared = shared;
     this.#words = shared.words;
     this.#mine = shared.member + 1;
-    shared.onCancel = () => this.#passOn();
-    shared.onClose = () => this.#abandon();
   }
 
   /**
-   * Opens the mutex of that name, or makes it. It goes with the last who has it open.
+   * Opens the mutex of that name, or makes it. It goes with the last process that has it open.
    * An open mutex doesn't keep the process alive; a wait does.
    *
-   * @throws {LimitError} 256 have it open.
+   * @throws {LimitError} It is open 256 times.
    * @throws {ArgumentError} An option is out of range.
+   * @throws {TimeoutError} A process that is stopped holds the lock of its folder.
    */
-  static async open(name: string, options: LockOptions = {}): Promise<Mutex> {
-    return new Mutex(await SharedState.open(name, options, MUTEX));
+  static open(name: string, options: LockOptions = {}): Promise<Mutex> {
+    return SharedState.open(name, options, MUTEX, (shared) => {
+      const mutex = new Mutex(shared);
+      const owner: SharedStateOwner = {
+        onCancel: () => mutex.#passOn(),
+        onClose: () => mutex.#abandon(),
+      };
+      return { made: mutex, owner };
+    });
   }
 
   /** The name it was opened with. */
@@ -125,8 +137,7 @@ export class Mutex implements Disposable {
   lock(options?: WaitOptions): Promise<MutexGuard> {
     try {
       this.#shared.checkOpen();
-      const limits = this.#shared.limits(options);
-      return this.#shared.line.wait(this.#attempt, `locking ${this.#shared.what}`, limits);
+      return this.#shared.wait(this.#attempt, "locking", this.#shared.limits(options));
     } catch (error) {
       return Promise.reject(error);
     }
@@ -143,9 +154,9 @@ export class Mutex implements Disposable {
     this.#shared.checkOpen();
     const guard = this.#try();
     if (guard !== undefined) return guard;
-    const { timeout } = this.#shared.limits(options);
+    const limits = this.#shared.limits(options);
     this.#checkDeadlock();
-    return this.#shared.line.waitSync(this.#attempt, `locking ${this.#shared.what}`, timeout);
+    return this.#shared.waitSync(this.#attempt, "locking", limits);
   }
 
   /**
@@ -159,8 +170,8 @@ export class Mutex implements Disposable {
   }
 
   /**
-   * Gives it up, and ends what waits with {@linkcode ClosedError}. If it is held here,
-   * the next holder is told as if this one had died. Calling it again does nothing.
+   * Gives it up, and ends its waits with {@linkcode ClosedError}. If it is held here, the next
+   * holder is told as if this one had died. Calling it again does nothing.
    */
   close(): void {
     this.#shared.close();
@@ -175,35 +186,31 @@ export class Mutex implements Disposable {
     const words = this.#words;
     const owner = Atomics.load(words, OWNER);
     if (owner !== 0 && owner !== ABANDONED) {
-      if (owner < 0 || owner > MAX_MEMBERS) this.#corrupt(owner);
+      if (owner < 0 || owner > MAX_MEMBERS) {
+        this.#shared.corrupt(`is held by a member ${owner >>> 0}`);
+      }
       return undefined;
     }
     if (Atomics.compareExchange(words, OWNER, owner, this.#mine) !== owner) return undefined;
     return new MutexGuard(this, owner !== 0);
   }
 
-  #corrupt(owner: number): never {
-    throw new CorruptSegmentError(`${this.#shared.what} is held by a member ${owner >>> 0}`);
-  }
-
   #unlock(): void {
-    if (this.#shared.isClosed) return;
+    const shared = this.#shared;
+    if (shared.isClosed) return;
     Atomics.compareExchange(this.#words, OWNER, this.#mine, 0);
-    this.#shared.ringOne();
+    shared.guard(this.#ringOne);
   }
 
-  /** One gave up that was rung, perhaps for a lock that is free. */
+  /** A wait was given up that was rung, perhaps for a lock that is free. */
   #passOn(): void {
     const owner = Atomics.load(this.#words, OWNER);
     if (owner === 0 || owner === ABANDONED) this.#shared.ringOne();
   }
 
   #abandon(): void {
-    const mine = this.#mine;
-    if (Atomics.compareExchange(this.#words, OWNER, mine, ABANDONED) === mine) {
-      this.#shared.ringOne();
-    }
-    // We may have been rung, and don't wait any more.
+    // Held or not: this object may have been rung for a lock that is free, and doesn't wait now.
+    Atomics.compareExchange(this.#words, OWNER, this.#mine, ABANDONED);
     this.#passOn();
   }
 

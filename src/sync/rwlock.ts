@@ -4,7 +4,7 @@
  * Each member has a word that counts its readers; a writer takes the one writer word
  * and then waits until all of those are 0. A reader counts itself first and looks at
  * the writer word afterwards, a writer the other way round, so one of them sees the
- * other. Because what a member holds is in its own word, it can be taken back when it
+ * other. What a member holds is in its own word, so it can be taken back when the member
  * is dead.
  *
  * Guaranteed: a writer is alone; a new reader waits for a writer that waits, so readers
@@ -14,10 +14,15 @@
  * @module
  */
 import type { WaitOptions } from "../options.ts";
-import { CorruptSegmentError, DeadlockError } from "../errors.ts";
+import { DeadlockError } from "../errors.ts";
 import { ABANDONED, Kind, MAX_MEMBERS, Member, RwLockLayout, WRITING } from "../memory/layout.ts";
 import { SharedState } from "./shared_state.ts";
-import type { LockOptions, SharedStateKind, SyncWaitOptions } from "./shared_state.ts";
+import type {
+  LockOptions,
+  SharedStateKind,
+  SharedStateOwner,
+  SyncWaitOptions,
+} from "./shared_state.ts";
 
 const WRITER = RwLockLayout.writer >> 2;
 /** The member in the writer word. */
@@ -32,7 +37,7 @@ const RWLOCK: SharedStateKind = {
     Atomics.store(words, readers, 0);
     const writer = Atomics.load(words, WRITER);
     if ((writer & WHO) !== member + 1) return;
-    // One that only wanted to write has changed nothing, but may have had to be told.
+    // A member that only waited to write changed nothing, but may have had to be told.
     const left = (writer & WRITING) !== 0 ? ABANDONED : writer & ABANDONED;
     Atomics.compareExchange(words, WRITER, writer, left);
   },
@@ -128,9 +133,11 @@ export class RwLock implements Disposable {
   /** Index of the word that counts our readers. */
   readonly #readers: number;
   readonly #mine: number;
-  /** We have the writer word, and wait for readers. */
+  /** What this object holds. The word in shared memory is for others: this counts. */
+  #reading = 0;
+  /** The writer word is ours, and readers have to leave. */
   #claimed = false;
-  /** Of one in the line: it is its turn, so nobody before it waits to write any more. */
+  /** Of a wait whose turn it is: so no wait before it is for writing any more. */
   readonly #attemptRead = (): ReadGuard | undefined => {
     this.#giveUpClaim();
     return this.#tryReading();
@@ -147,19 +154,25 @@ export class RwLock implements Disposable {
     this.#words = shared.words;
     this.#readers = shared.membership.members.word(shared.member, Member.words);
     this.#mine = shared.member + 1;
-    shared.onCancel = () => this.#onCancel();
-    shared.onClose = () => this.#onClose();
   }
 
   /**
-   * Opens the lock of that name, or makes it. It goes with the last who has it open.
+   * Opens the lock of that name, or makes it. It goes with the last process that has it open.
    * An open lock doesn't keep the process alive; a wait does.
    *
-   * @throws {LimitError} 256 have it open.
+   * @throws {LimitError} It is open 256 times.
    * @throws {ArgumentError} An option is out of range.
+   * @throws {TimeoutError} A process that is stopped holds the lock of its folder.
    */
-  static async open(name: string, options: LockOptions = {}): Promise<RwLock> {
-    return new RwLock(await SharedState.open(name, options, RWLOCK));
+  static open(name: string, options: LockOptions = {}): Promise<RwLock> {
+    return SharedState.open(name, options, RWLOCK, (shared) => {
+      const lock = new RwLock(shared);
+      const owner: SharedStateOwner = {
+        onCancel: () => lock.#onCancel(),
+        onClose: () => lock.#onClose(),
+      };
+      return { made: lock, owner };
+    });
   }
 
   /** The name it was opened with. */
@@ -197,7 +210,7 @@ export class RwLock implements Disposable {
   }
 
   /**
-   * A read lock if nobody writes or waits for it, else `undefined`.
+   * A read lock if nothing writes or waits to write, else `undefined`.
    *
    * @throws {ClosedError} The lock was closed.
    */
@@ -233,7 +246,7 @@ export class RwLock implements Disposable {
   }
 
   /**
-   * A write lock if nobody reads or writes, else `undefined`.
+   * A write lock if nothing reads or writes, else `undefined`.
    *
    * @throws {ClosedError} The lock was closed.
    */
@@ -246,9 +259,8 @@ export class RwLock implements Disposable {
   }
 
   /**
-   * Gives it up, and ends what waits with {@linkcode ClosedError}. If it is written
-   * under here, the next writer is told as if this one had died. Calling it again does
-   * nothing.
+   * Gives it up, and ends its waits with {@linkcode ClosedError}. If it is written under here,
+   * the next writer is told as if this one had died. Calling it again does nothing.
    */
   close(): void {
     this.#shared.close();
@@ -263,7 +275,7 @@ export class RwLock implements Disposable {
     try {
       this.#shared.checkOpen();
       const limits = this.#shared.limits(options);
-      const waiting = this.#shared.line.wait(attempt, `${how} under ${this.#shared.what}`, limits);
+      const waiting = this.#shared.wait(attempt, `${how} under`, limits);
       if (limits.timeout === 0) this.#settleClaim();
       return waiting;
     } catch (error) {
@@ -272,9 +284,9 @@ export class RwLock implements Disposable {
   }
 
   #waitSync<T>(attempt: () => T | undefined, how: string, options?: SyncWaitOptions): T {
-    const { timeout } = this.#shared.limits(options);
+    const limits = this.#shared.limits(options);
     this.#checkDeadlock(how === "writing");
-    return this.#shared.line.waitSync(attempt, `${how} under ${this.#shared.what}`, timeout);
+    return this.#shared.waitSync(attempt, `${how} under`, limits);
   }
 
   // ------------------------------------------------------------------- reading
@@ -283,9 +295,8 @@ export class RwLock implements Disposable {
     const words = this.#words;
     // Also if the claim is our own: then a writer of ours waits.
     if ((this.#writer() & WHO) !== 0) return undefined;
-    // Only this thread writes the word.
-    const count = Atomics.load(words, this.#readers);
-    Atomics.store(words, this.#readers, count + 1);
+    Atomics.store(words, this.#readers, ++this.#reading);
+    // ORDER: counted, then looked again; a writer claims the word, then looks at the counts.
     if ((Atomics.load(words, WRITER) & WHO) === 0) return new ReadGuard(this);
     this.#unlockRead();
     return undefined;
@@ -293,15 +304,16 @@ export class RwLock implements Disposable {
 
   #unlockRead(): void {
     if (this.#shared.isClosed) return;
-    const words = this.#words;
-    const count = Math.max(0, Atomics.load(words, this.#readers) - 1);
-    Atomics.store(words, this.#readers, count);
-    if (count > 0) return;
-    const writer = (Atomics.load(words, WRITER) & WHO) - 1;
+    Atomics.store(this.#words, this.#readers, --this.#reading);
+    if (this.#reading === 0) this.#shared.guard(this.#ringWriter);
+  }
+
+  readonly #ringWriter = (): void => {
+    const writer = (Atomics.load(this.#words, WRITER) & WHO) - 1;
     if (writer < 0 || writer >= MAX_MEMBERS) return;
     const { members } = this.#shared.membership;
     if (members.isJoined(writer) && members.takeWaiting(writer)) members.ring(writer);
-  }
+  };
 
   // ------------------------------------------------------------------- writing
 
@@ -334,10 +346,12 @@ export class RwLock implements Disposable {
   #unlockWrite(): void {
     if (this.#shared.isClosed) return;
     Atomics.compareExchange(this.#words, WRITER, this.#mine | WRITING, 0);
-    this.#shared.ringAll();
+    this.#shared.guard(this.#ringAll);
   }
 
-  /** Lets others go first who could go at once. */
+  readonly #ringAll = (): void => this.#shared.ringAll();
+
+  /** Lets others go first that could go at once. */
   #giveUpClaim(): void {
     if (!this.#claimed) return;
     this.#claimed = false;
@@ -345,12 +359,12 @@ export class RwLock implements Disposable {
     this.#shared.ringAll();
   }
 
-  /** Who made the claim may have given up: it is for the first in the line, if that writes. */
+  /** The wait that made the claim may be over: the claim is for the first wait, if that writes. */
   #settleClaim(): void {
     if (!this.#claimed || this.#shared.isClosed) return;
-    const { line } = this.#shared;
-    line.poll();
-    if (line.length === 0) this.#giveUpClaim();
+    const { waits } = this.#shared;
+    waits.poll();
+    if (waits.length === 0) this.#giveUpClaim();
   }
 
   // ---------------------------------------------------------------------- both
@@ -359,10 +373,10 @@ export class RwLock implements Disposable {
     const writer = Atomics.load(this.#words, WRITER);
     const who = writer & WHO;
     if (who <= MAX_MEMBERS && (who !== 0 || (writer & WRITING) === 0)) return writer;
-    throw new CorruptSegmentError(`${this.#shared.what} is written by a member ${who}`);
+    return this.#shared.corrupt(`is written by a member ${who}`);
   }
 
-  /** One gave up that may have had the claim, or was rung. */
+  /** A wait was given up that may have had the claim, or was rung. */
   #onCancel(): void {
     this.#settleClaim();
     if ((Atomics.load(this.#words, WRITER) & WHO) === 0) this.#shared.ringAll();
@@ -370,15 +384,16 @@ export class RwLock implements Disposable {
 
   #onClose(): void {
     const words = this.#words;
-    const mine = this.#mine | WRITING;
-    Atomics.compareExchange(words, WRITER, mine, ABANDONED);
-    this.#giveUpClaim();
+    this.#reading = 0;
     Atomics.store(words, this.#readers, 0);
-    // Whoever waits for one of these, or was rung after us.
+    Atomics.compareExchange(words, WRITER, this.#mine | WRITING, ABANDONED);
+    if (this.#claimed) Atomics.and(words, WRITER, ABANDONED);
+    this.#claimed = false;
+    // For all that wait for one of these, or would have been rung after us.
     this.#shared.membership.members.ringWaiting();
   }
 
-  /** What this realm holds or has claimed, nobody gives back while its thread is blocked. */
+  /** What this realm holds or has claimed isn't given back while its thread is blocked. */
   #checkDeadlock(writing: boolean): void {
     const who = (Atomics.load(this.#words, WRITER) & WHO) - 1;
     const isWriting = who >= 0 && who < MAX_MEMBERS && !(writing && this.#claimed) &&

@@ -4,23 +4,22 @@
  * Guaranteed: what is released is acquired at most once. Not guaranteed, because the
  * system doesn't: that counts come back which a process holds when it dies; an order.
  *
- * Another program's post can't wake an event loop, so a native thread waits while
- * somebody awaits (`csrc/posix/acquirer.c`); what it gets and nobody wants any more is
- * posted back.
+ * Another program's post can't wake an event loop, so a native thread waits while a call
+ * awaits (`csrc/posix/acquirer.c`); what it gets and no call wants any more is posted back.
  *
  * @module
  */
 import { checkOptions, checkTimeout } from "../options.ts";
 import type { WaitOptions } from "../options.ts";
-import { ArgumentError, ClosedError, TimeoutError } from "../errors.ts";
+import { ArgumentError, TimeoutError } from "../errors.ts";
 import { NodeLayout } from "../memory/layout.ts";
 import { checkName } from "../memory/names.ts";
 import { statusError } from "../memory/status.ts";
 import { FOREVER, Status } from "../platform/binding.ts";
 import type { Address } from "../platform/binding.ts";
 import { binding } from "../platform/runtime.ts";
+import { Handle } from "../wake/handle.ts";
 import type { Polled } from "../wake/reactor.ts";
-import { Realm } from "../wake/realm.ts";
 import type { Peer } from "../wake/realm.ts";
 import { WaitQueue } from "../wake/wait_queue.ts";
 import { LOCK_OPTIONS } from "./shared_state.ts";
@@ -72,38 +71,28 @@ interface Acquirer {
 export class Semaphore implements Disposable {
   /** The name it was opened with. */
   readonly name: string;
-  readonly #realm: Realm;
-  readonly #closer: () => void;
+  readonly #handle: Handle;
   readonly #native: Address;
   readonly #timeout: number;
-  readonly #source: number;
-  readonly #line: WaitQueue;
+  readonly #waits: WaitQueue;
   readonly #attempt = (): true | undefined => this.#takeTaken() || undefined;
   #acquirer: Acquirer | undefined;
   /** Of those that the thread has taken, how many were used or posted back. */
   #used = 0;
   #wanted = 0;
-  #closed = false;
 
-  private constructor(
-    realm: Realm,
-    closer: () => void,
-    name: string,
-    native: Address,
-    timeout: number,
-  ) {
+  private constructor(handle: Handle, name: string, native: Address, timeout: number) {
     this.name = name;
-    this.#realm = realm;
-    this.#closer = closer;
+    this.#handle = handle;
     this.#native = native;
     this.#timeout = timeout;
-    const { reactor } = realm;
-    this.#source = reactor.reserve();
-    const giveBack = (): void => this.#giveBack();
-    this.#line = new WaitQueue(reactor, this.#source, () => {}, giveBack);
-    reactor.attach(this.#source, {
+    const giveBack = (): void => handle.guard(() => this.#giveBack());
+    this.#waits = new WaitQueue(handle.reactor, handle.index, () => {}, giveBack);
+    handle.onClose(() => this.#waits.fail(handle.reason));
+    handle.onClose(() => this.#closeAcquirer());
+    handle.attach({
       poll: () => this.#poll(),
-      arm: () => this.#line.arm(),
+      arm: () => this.#waits.arm(),
     });
   }
 
@@ -117,7 +106,7 @@ export class Semaphore implements Disposable {
    */
   static async open(name: string, options: SemaphoreOptions = {}): Promise<Semaphore> {
     checkOptions(options, OPTIONS);
-    const { initial = 0 } = options;
+    const { initial = 0, directory, signal } = options;
     if (!Number.isInteger(initial) || initial < 0 || initial > MAX_COUNT) {
       throw new ArgumentError(
         `\`initial\` is a whole number from 0 to ${MAX_COUNT}, got ${String(initial)}`,
@@ -125,21 +114,27 @@ export class Semaphore implements Disposable {
     }
     const timeout = checkTimeout(options.timeout, Infinity);
     const native = nativeName(name);
-    return await Realm.open(
-      options.directory,
-      (realm, closer) => {
-        const { shim } = realm.binding;
-        const out = new BigUint64Array(1);
-        const status = shim.cw_semaphore_open(native, CREATE, initial, out);
-        if (status < 0) throw statusError(shim, status, "open the semaphore", name);
-        const address = realm.binding.address(out[0]!);
-        return new Semaphore(realm, closer, name, address, timeout);
-      },
-      (semaphore) => semaphore.close(),
-    );
+    return await Handle.open({ what: `semaphore "${name}"`, directory, signal }, (handle) => {
+      const { binding: loaded } = handle.realm;
+      const { shim } = loaded;
+      const out = new BigUint64Array(1);
+      const status = shim.cw_semaphore_open(native, CREATE, initial, out);
+      if (status < 0) throw statusError(shim, status, "open the semaphore", name);
+      const address = loaded.address(out[0]!);
+      let semaphore: Semaphore;
+      try {
+        semaphore = new Semaphore(handle, name, address, timeout);
+      } catch (error) {
+        shim.cw_semaphore_close(address);
+        throw error;
+      }
+      // After what uses it is closed.
+      handle.onClose(() => shim.cw_semaphore_close(address));
+      return semaphore;
+    });
   }
 
-  /** Takes the name away; whoever has it open goes on with it. False if there was none. */
+  /** Takes the name away; programs that have it open go on with it. False if there was none. */
   static async remove(name: string): Promise<boolean> {
     const native = nativeName(name);
     const { shim } = await binding();
@@ -151,7 +146,7 @@ export class Semaphore implements Disposable {
 
   /** Was it closed? */
   get isClosed(): boolean {
-    return this.#closed;
+    return this.#handle.isClosed;
   }
 
   /**
@@ -162,15 +157,16 @@ export class Semaphore implements Disposable {
    */
   acquire(options: WaitOptions = {}): Promise<void> {
     try {
-      this.#checkOpen();
+      this.#handle.checkOpen();
       checkOptions(options, ["timeout", "signal"]);
       const { signal } = options;
       const timeout = checkTimeout(options.timeout, this.#timeout);
       if (signal?.aborted) return Promise.reject(signal.reason);
-      if (this.#line.length === 0 && this.#try()) return Promise.resolve();
-      if (timeout > 0) this.#want(this.#line.length + 1);
+      if (this.#waits.length === 0 && this.#try()) return this.#handle.reactor.yielder.pause();
+      if (timeout > 0) this.#want(this.#waits.length + 1);
       const limits = { timeout, signal };
-      return this.#line.wait(this.#attempt, `acquiring ${this.#what}`, limits).then(() => {});
+      const waiting = this.#waits.wait(this.#attempt, `acquiring ${this.#handle.what}`, limits);
+      return waiting as Promise<unknown> as Promise<void>;
     } catch (error) {
       return Promise.reject(error);
     }
@@ -183,14 +179,14 @@ export class Semaphore implements Disposable {
    * @throws {ClosedError} The semaphore was closed.
    */
   acquireSync(options: SyncWaitOptions = {}): void {
-    this.#checkOpen();
+    this.#handle.checkOpen();
     const timeout = checkTimeout(options.timeout, this.#timeout);
     if (this.#try()) return;
-    const { longestSleep } = this.#realm.binding;
+    const { longestSleep } = this.#handle.realm.binding;
     const end = performance.now() + timeout;
     for (;;) {
       const left = Math.min(end - performance.now(), longestSleep);
-      if (left <= 0) throw new TimeoutError(`acquiring ${this.#what}`, timeout);
+      if (left <= 0) throw new TimeoutError(`acquiring ${this.#handle.what}`, timeout);
       const micros = left === Infinity ? FOREVER : Math.min(Math.ceil(left * 1000), FOREVER - 1);
       if (this.#wait(micros)) return;
     }
@@ -202,40 +198,28 @@ export class Semaphore implements Disposable {
    * @throws {ClosedError} The semaphore was closed.
    */
   tryAcquire(): boolean {
-    this.#checkOpen();
+    this.#handle.checkOpen();
     return this.#try();
   }
 
   /**
-   * Gives so many back, or in: no matter who acquired them.
+   * Gives so many back, or in: no matter which program acquired them.
    *
    * @throws {ArgumentError} `count` isn't a whole number from 1.
    * @throws {SystemError} The count would be larger than the system allows.
    * @throws {ClosedError} The semaphore was closed.
    */
   release(count = 1): void {
-    this.#checkOpen();
+    this.#handle.checkOpen();
     if (!Number.isInteger(count) || count < 1 || count > MAX_COUNT) {
       throw new ArgumentError(`\`count\` is a whole number from 1, got ${String(count)}`);
     }
     for (let i = 0; i < count; i++) this.#post();
   }
 
-  /** Ends what waits with {@linkcode ClosedError}. Calling it again does nothing. */
+  /** Ends its waits with {@linkcode ClosedError}. Calling it again does nothing. */
   close(): void {
-    if (this.#closed) return;
-    this.#closed = true;
-    this.#line.fail(new ClosedError(this.#what));
-    const { shim } = this.#realm.binding;
-    this.#realm.reactor.remove(this.#source);
-    if (this.#acquirer !== undefined) {
-      const { address, taken, node } = this.#acquirer;
-      taken.buffer.transfer();
-      shim.cw_acquirer_close(address, this.#used >>> 0);
-      this.#realm.releasePeer(node);
-    }
-    shim.cw_semaphore_close(this.#native);
-    this.#realm.release(this.#closer);
+    this.#handle.close();
   }
 
   /** The same as {@linkcode Semaphore.close}. */
@@ -243,22 +227,24 @@ export class Semaphore implements Disposable {
     this.close();
   }
 
-  get #what(): string {
-    return `semaphore "${this.name}"`;
-  }
-
-  #checkOpen(): void {
-    if (this.#closed) throw new ClosedError(this.#what);
+  #closeAcquirer(): void {
+    if (this.#acquirer === undefined) return;
+    const { address, taken, node } = this.#acquirer;
+    this.#acquirer = undefined;
+    taken.buffer.transfer();
+    const { realm } = this.#handle;
+    realm.binding.shim.cw_acquirer_close(address, this.#used >>> 0);
+    realm.releasePeer(node);
   }
 
   /** One that the thread has taken, or one that is free now. */
   #try(): boolean {
-    if (this.#line.length === 0 && this.#takeTaken()) return true;
+    if (this.#waits.length === 0 && this.#takeTaken()) return true;
     return this.#wait(0);
   }
 
   #wait(micros: number): boolean {
-    const { shim } = this.#realm.binding;
+    const { shim } = this.#handle.realm.binding;
     const status = shim.cw_semaphore_wait(this.#native, micros);
     if (status === Status.ok) return true;
     if (status === Status.timeout) return false;
@@ -266,7 +252,7 @@ export class Semaphore implements Disposable {
   }
 
   #post(): void {
-    const { shim } = this.#realm.binding;
+    const { shim } = this.#handle.realm.binding;
     const status = shim.cw_semaphore_post(this.#native);
     if (status < 0) throw statusError(shim, status, "release the semaphore", this.name);
   }
@@ -279,20 +265,20 @@ export class Semaphore implements Disposable {
   }
 
   #poll(): Polled {
-    const polled = this.#line.poll();
-    if (this.#line.length === 0) this.#giveBack();
+    const polled = this.#waits.poll();
+    if (this.#waits.length === 0) this.#giveBack();
     return polled;
   }
 
-  /** Fewer wait: the thread shall take no more, and what it took too many is posted back. */
+  /** There are fewer waits: the thread takes no more, and what it took beyond is posted back. */
   #giveBack(): void {
-    if (this.#acquirer === undefined || this.#closed) return;
-    this.#want(this.#line.length);
-    if (this.#line.length === 0) { while (this.#takeTaken()) this.#post(); }
+    if (this.#acquirer === undefined || this.#handle.isClosed) return;
+    this.#want(this.#waits.length);
+    if (this.#waits.length === 0) { while (this.#takeTaken()) this.#post(); }
   }
 
   #want(count: number): void {
-    const { shim } = this.#realm.binding;
+    const { shim } = this.#handle.realm.binding;
     if (this.#acquirer === undefined) this.#acquirer = this.#openAcquirer();
     const total = this.#used + count | 0;
     if (total === this.#wanted) return;
@@ -302,19 +288,20 @@ export class Semaphore implements Disposable {
   }
 
   #openAcquirer(): Acquirer {
-    const { binding: native, id } = this.#realm;
-    const node = this.#realm.acquirePeer(id)!;
+    const { realm } = this.#handle;
+    const { binding: native, id } = realm;
+    const node = realm.acquirePeer(id)!;
     const out = new BigUint64Array(2);
     const status = native.shim.cw_acquirer_open(
       this.#native,
       node.segment.native,
       NodeLayout.bell,
       NodeLayout.block,
-      bitsOf(this.#source),
+      bitsOf(this.#handle.index),
       out,
     );
     if (status < 0) {
-      this.#realm.releasePeer(node);
+      realm.releasePeer(node);
       throw statusError(native.shim, status, "wait for the semaphore", this.name);
     }
     const taken = new Int32Array(native.view(out[1]!, 4));

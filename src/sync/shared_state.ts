@@ -1,43 +1,46 @@
 /**
- * What locks and events have in common: a membership, those of this realm who wait, and
+ * What locks and events have in common: a membership on a handle, the waits of this realm, and
  * how the others are rung.
  *
- * A waiter sets the waiting flag of its member, then the `contended` word, then looks
- * again. Whoever changes what it waits for looks at `contended` afterwards. So one of
- * the two sees the other, and without waiters a change costs one look.
+ * A waiter sets the waiting flag of its member, then the `contended` word, then looks again. A
+ * change of what it waits for looks at `contended` afterwards. So one of the two sees the other,
+ * and without waiters a change costs one look.
  *
  * @module
  */
 import { checkOptions, checkTimeout } from "../options.ts";
-import { ClosedError } from "../errors.ts";
+import { CorruptSegmentError } from "../errors.ts";
 import { Member, MembershipLayout } from "../memory/layout.ts";
 import type { Kind } from "../memory/layout.ts";
 import { checkName, encodeName } from "../memory/names.ts";
 import type { Segment } from "../memory/segment.ts";
 import { Membership } from "../membership/membership.ts";
-import type { MembershipHooks } from "../membership/membership.ts";
-import { Realm } from "../wake/realm.ts";
+import type { MembershipHooks, MembershipParameters } from "../membership/membership.ts";
+import { Handle } from "../wake/handle.ts";
 import { WaitQueue } from "../wake/wait_queue.ts";
-import type { WaitLimits } from "../wake/wait_queue.ts";
+import type { Attempt, WaitLimits } from "../wake/wait_queue.ts";
 
 /** Options of everything that is opened here. */
 export interface LockOptions {
-  /** Milliseconds that waits last, unless they say otherwise. Default: for ever. */
+  /** Milliseconds that waits last, unless they say otherwise. Default: without a limit. */
   timeout?: number;
   /** The runtime directory: an absolute path. Default: `CAUSEWAY_DIR`, or a private one of the user. */
   directory?: string;
+  /** Gives up opening. */
+  signal?: AbortSignal;
 }
 
 /** The names of {@linkcode LockOptions}. */
 export const LOCK_OPTIONS = [
   "timeout",
   "directory",
+  "signal",
 ] as const satisfies readonly (keyof LockOptions)[];
 const WAIT_OPTIONS = ["timeout", "signal"];
 
 /** How to wait, blocking the thread. */
 export interface SyncWaitOptions {
-  /** Milliseconds; `Infinity` waits for ever. */
+  /** Milliseconds; `Infinity` waits without a limit. */
   timeout?: number;
 }
 
@@ -55,86 +58,82 @@ export interface SharedStateKind {
   recover(segment: Segment, member: number, word: number): void;
 }
 
+/** What a lock or an event adds. */
+export interface SharedStateOwner {
+  /** A wait was given up that may have been rung: others may have to be. */
+  onCancel(): void;
+  /** It closes: what is held is given back. */
+  onClose(): void;
+}
+
 /** See the module. */
 export class SharedState {
   readonly name: string;
-  /** As messages call it. */
-  readonly what: string;
+  readonly membership: Membership;
   /** Words of the segment. */
   readonly words: Int32Array;
-  readonly membership: Membership;
-  /** Those of this realm who wait. */
-  readonly line: WaitQueue;
-  /** One gave up who may have been rung: others may have to be. Set by the owner. */
-  onCancel: () => void = () => {};
-  /** Gives back what is held, before it closes. Set by the owner. */
-  onClose: () => void = () => {};
-  readonly #realm: Realm;
-  readonly #closer: () => void;
+  /** The waits of this realm. */
+  readonly waits: WaitQueue;
+  readonly #handle: Handle;
   readonly #contended: number;
-  readonly #source: number;
   readonly #timeout: number;
-  #closed = false;
+  #owner: SharedStateOwner | undefined;
 
   private constructor(
-    realm: Realm,
-    closer: () => void,
+    handle: Handle,
+    membership: Membership,
     name: string,
-    encoded: string,
     kind: SharedStateKind,
     timeout: number,
   ) {
     this.name = name;
-    this.what = `${kind.noun} "${name}"`;
-    this.#realm = realm;
-    this.#closer = closer;
-    this.#timeout = timeout;
+    this.membership = membership;
+    this.words = membership.segment.words;
+    this.#handle = handle;
     this.#contended = kind.contended >> 2;
-    const { reactor } = realm;
-    this.#source = reactor.reserve();
-    try {
-      const hooks = hooksOf(kind);
-      this.membership = Membership.join(
-        realm,
-        parametersOf(name, encoded, kind),
-        hooks,
-        this.#source,
-      );
-    } catch (error) {
-      reactor.remove(this.#source);
-      throw error;
-    }
-    this.words = this.membership.segment.words;
-    this.line = new WaitQueue(
-      reactor,
-      this.#source,
+    this.#timeout = timeout;
+    this.waits = new WaitQueue(
+      handle.reactor,
+      handle.index,
       () => this.#setWaiting(),
-      () => {
-        if (!this.#closed) this.onCancel();
-      },
+      () => this.guard(() => this.#owner?.onCancel()),
     );
-    reactor.attach(this.#source, this.line);
+    handle.onClose(() => this.waits.fail(handle.reason));
+    handle.onClose(() => this.#owner?.onClose());
+    handle.onClose(() => membership.leave());
+    handle.attach(this.waits);
   }
 
-  /** Opens or makes it. */
-  static async open(
+  /** Opens or makes it, for what `make` returns. */
+  static async open<T>(
     name: string,
     options: LockOptions,
     kind: SharedStateKind,
+    make: (shared: SharedState) => { made: T; owner: SharedStateOwner },
     known: readonly string[] = LOCK_OPTIONS,
-  ): Promise<SharedState> {
+  ): Promise<T> {
     checkOptions(options, known);
+    const { directory, signal } = options;
     const timeout = checkTimeout(options.timeout, Infinity);
     const encoded = await encodeName(checkName(name));
-    return await Realm.open(
-      options.directory,
-      (realm, closer) => new SharedState(realm, closer, name, encoded, kind, timeout),
-      (shared) => shared.close(),
-    );
+    const what = `${kind.noun} "${name}"`;
+    return await Handle.open({ what, directory, signal }, async (handle) => {
+      const parameters = parametersOf(name, encoded, kind);
+      const membership = await Membership.open(handle, parameters, hooksOf(kind), signal);
+      const shared = new SharedState(handle, membership, name, kind, timeout);
+      const { made, owner } = make(shared);
+      shared.#owner = owner;
+      return made;
+    });
+  }
+
+  /** As messages call it. */
+  get what(): string {
+    return this.#handle.what;
   }
 
   get isClosed(): boolean {
-    return this.#closed;
+    return this.#handle.isClosed;
   }
 
   /** Our slot among the members. */
@@ -142,9 +141,21 @@ export class SharedState {
     return this.membership.index;
   }
 
-  /** @throws {ClosedError} */
+  /** @throws {ClosedError} It was closed; or what made it fail. */
   checkOpen(): void {
-    if (this.#closed) throw new ClosedError(this.what);
+    this.#handle.checkOpen();
+  }
+
+  /** Runs a task; what it throws ends the lock, and the calls that come later are told. */
+  guard(task: () => void): void {
+    this.#handle.guard(task);
+  }
+
+  /** A word in shared memory makes no sense: ends the lock in this process. */
+  corrupt(message: string): never {
+    const error = new CorruptSegmentError(`${this.what} ${message}`);
+    this.#handle.fail(error);
+    throw error;
   }
 
   /** Checks how to wait. */
@@ -152,6 +163,16 @@ export class SharedState {
     if (options === undefined) return { timeout: this.#timeout };
     checkOptions(options, WAIT_OPTIONS);
     return { timeout: checkTimeout(options.timeout, this.#timeout), signal: options.signal };
+  }
+
+  /** Waits until an attempt succeeds; `doing` is for the message of a time-out. */
+  wait<T>(attempt: Attempt<T>, doing: string, limits: WaitLimits): Promise<T> {
+    return this.waits.wait(attempt, `${doing} ${this.what}`, limits);
+  }
+
+  /** The same, blocking the thread. */
+  waitSync<T>(attempt: Attempt<T>, doing: string, { timeout }: WaitLimits): T {
+    return this.waits.waitSync(attempt, `${doing} ${this.what}`, timeout);
   }
 
   /** Is the member one of this realm? Then it does nothing while this thread is blocked. */
@@ -163,20 +184,21 @@ export class SharedState {
 
   #setWaiting(): void {
     this.membership.members.setWaiting(this.member);
+    // ORDER: the flag first: `ringOne` looks for it after it has seen this word.
     Atomics.store(this.words, this.#contended, 1);
   }
 
   /** Rings one that waits; those behind us in the table first, so that all have their turn. */
   ringOne(): void {
     if (Atomics.load(this.words, this.#contended) === 0) return;
-    // First cleared: who sets it from now on must not be overlooked.
+    // ORDER: cleared before the flags are looked at: one set from now on must not be overlooked.
     Atomics.store(this.words, this.#contended, 0);
     if (this.membership.members.ringOne(this.member + 1)) {
       Atomics.store(this.words, this.#contended, 1); // there may be more
     }
   }
 
-  /** Rings all who wait. */
+  /** Rings all that wait. */
   ringAll(): void {
     if (Atomics.load(this.words, this.#contended) === 0) return;
     Atomics.store(this.words, this.#contended, 0);
@@ -185,17 +207,7 @@ export class SharedState {
 
   /** Gives everything back. Calling it again does nothing. */
   close(): void {
-    if (this.#closed) return;
-    this.#closed = true;
-    this.line.fail(new ClosedError(this.what));
-    try {
-      this.onClose();
-    } finally {
-      // Also where what others wrote makes no sense.
-      this.#realm.reactor.remove(this.#source);
-      this.membership.leave();
-      this.#realm.release(this.#closer);
-    }
+    this.#handle.close();
   }
 }
 
@@ -211,7 +223,11 @@ function hooksOf(kind: SharedStateKind): MembershipHooks {
   };
 }
 
-function parametersOf(name: string, encoded: string, { folder, kind }: SharedStateKind) {
+function parametersOf(
+  name: string,
+  encoded: string,
+  { folder, kind }: SharedStateKind,
+): MembershipParameters {
   return {
     folder,
     name,

@@ -95,7 +95,11 @@ export class WaitQueue {
         }
         return true;
       },
-      fail: (reason) => waiting.reject(reason),
+      fail(reason) {
+        // A call that nobody awaits isn't a reason for the runtime to end the process on close.
+        waiting.promise.catch(() => {});
+        waiting.reject(reason);
+      },
     };
     this.#entries.push(entry);
     this.#reactor.heat(this.#index);

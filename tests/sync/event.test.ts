@@ -10,6 +10,7 @@ import {
 } from "../../mod.ts";
 import { EventLayout, Kind } from "../../src/memory/layout.ts";
 import { Segment } from "../../src/memory/segment.ts";
+import { besideTimer } from "../support/beside_timer.ts";
 import { native, Scratch } from "../support/scratch.ts";
 import { within } from "../support/watchdog.ts";
 
@@ -146,16 +147,48 @@ test("another mode is refused, and names both", () =>
     await assert.rejects(Event.open("e", { autoReset: 1 as never, directory }), ArgumentError);
   }));
 
-test("a state or mode that can't be is corrupt memory", () =>
+test("a state or mode that can't be ends the event here", () =>
   withEvents(true, async ([one], scratch) => {
     const directory = scratch.path;
     const segment = Segment.open(native, scratch.at("event/e/shared"), Kind.event)!;
+    const waiting = one.wait();
     segment.setU32(EventLayout.state, 0xffff_ffff);
-    await assert.rejects(one.wait({ timeout: 1 }), CorruptSegmentError);
+    await assert.rejects(waiting, CorruptSegmentError);
+    assert.throws(() => one.set(), CorruptSegmentError);
     segment.setU32(EventLayout.state, 0);
     segment.setU32(EventLayout.mode, 3);
     await assert.rejects(Event.open("e", { directory }), CorruptSegmentError);
     segment.close();
-    one.set();
+  }));
+
+for (const autoReset of [true, false]) {
+  test(`waiting in a loop lets timers fire, autoReset: ${autoReset}`, () =>
+    withEvents(autoReset, async ([one]) => {
+      await besideTimer(() => {
+        one.set();
+        return one.wait();
+      });
+    }));
+
+  test(`a wait that nobody awaits ends no process on close, autoReset: ${autoReset}`, () =>
+    withEvents(autoReset, async ([one]) => {
+      void one.wait();
+      void one.wait({ timeout: 60_000 });
+      one.close();
+      await sleep(5);
+    }));
+}
+
+test("sets for waits that were given up or blocked are counted right", () =>
+  withEvents(true, async ([one, two]) => {
+    await assert.rejects(one.wait({ timeout: 3 }), TimeoutError);
+    assert.throws(() => one.waitSync({ timeout: 3 }), TimeoutError);
+    two.set();
+    two.set();
     one.waitSync();
+    assert.equal(one.isSet, false, "a set that nothing waits for is kept once");
+    const waiting = [one.wait(), one.wait(), two.wait()];
+    for (let i = 0; i < 3; i++) two.set();
+    await Promise.all(waiting);
+    assert.equal(two.isSet, false);
   }));

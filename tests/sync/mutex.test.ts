@@ -11,10 +11,13 @@ import {
   Semaphore,
   TimeoutError,
 } from "../../mod.ts";
-import { Kind, MutexLayout } from "../../src/memory/layout.ts";
+import { Kind, MembershipLayout, MutexLayout } from "../../src/memory/layout.ts";
 import { Segment } from "../../src/memory/segment.ts";
+import { besideTimer } from "../support/beside_timer.ts";
 import { native, Scratch } from "../support/scratch.ts";
 import { within } from "../support/watchdog.ts";
+
+const sleep = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
 
 async function withMutexes(
   count: number,
@@ -168,16 +171,64 @@ test("one that gives up passes its wake on", () =>
     }
   }));
 
-test("an owner that can't be is corrupt memory", () =>
-  withMutexes(1, async ([mutex], scratch) => {
-    const segment = Segment.open(native, scratch.at("mutex/m/shared"), Kind.mutex)!;
-    for (const owner of [257, 0x7fff_ffff, 0x8000_0001, 0xffff_ffff]) {
+for (const owner of [257, 0x7fff_ffff, 0x8000_0001, 0xffff_ffff]) {
+  test(`an owner ${owner} ends the mutex here, for all its callers`, () =>
+    withMutexes(1, async ([mutex], scratch) => {
+      const guard = mutex!.lockSync();
+      const waiting = mutex!.lock();
+      const segment = Segment.open(native, scratch.at("mutex/m/shared"), Kind.mutex)!;
       segment.setU32(MutexLayout.owner, owner);
+      await assert.rejects(mutex!.lock(), CorruptSegmentError);
+      await assert.rejects(waiting, CorruptSegmentError);
+      guard.unlock(); // doesn't throw
       assert.throws(() => mutex!.tryLock(), CorruptSegmentError);
-      assert.throws(() => mutex!.lockSync({ timeout: 1 }), CorruptSegmentError);
-      await assert.rejects(mutex!.lock({ timeout: 1 }), CorruptSegmentError);
-    }
-    segment.setU32(MutexLayout.owner, 0);
+      assert.equal(mutex!.isClosed, true);
+      segment.setU32(MutexLayout.owner, 0);
+      segment.close();
+      using next = await Mutex.open("m", { directory: scratch.path });
+      next.lockSync().unlock();
+    }));
+}
+
+test("a table that can't be ends the mutex that rings, and nothing else", () =>
+  withMutexes(2, async ([one, two], scratch) => {
+    const guard = one!.lockSync();
+    const waiting = two!.lock();
+    const segment = Segment.open(native, scratch.at("mutex/m/shared"), Kind.mutex)!;
+    segment.setU32(MutexLayout.contended, 1);
+    segment.setU32(MembershipLayout.used, 257);
+    guard.unlock(); // doesn't throw
+    assert.throws(() => one!.tryLock(), CorruptSegmentError);
+    segment.setU32(MembershipLayout.used, 2);
     segment.close();
-    mutex!.lockSync().unlock();
+    two!.close();
+    await assert.rejects(waiting, ClosedError);
   }));
+
+test("a lock that nobody awaits ends no process when the mutex closes", () =>
+  withMutexes(1, async ([mutex]) => {
+    mutex!.lockSync();
+    void mutex!.lock();
+    void mutex!.lock({ timeout: 60_000 });
+    mutex!.close();
+    await sleep(5);
+  }));
+
+test("locking in a loop lets timers fire", () =>
+  withMutexes(1, async ([mutex]) => {
+    await besideTimer(async () => (await mutex!.lock()).unlock());
+    await besideTimer(async () => {
+      using _guard = await mutex!.lock({ timeout: 1000 });
+    });
+  }));
+
+test("opening is given up by its signal", async () => {
+  using scratch = new Scratch();
+  const directory = scratch.path;
+  const stop = new AbortController();
+  const opening = Mutex.open("m", { directory, signal: stop.signal });
+  stop.abort(new Error("enough"));
+  await assert.rejects(opening, { message: "enough" });
+  await assert.rejects(Mutex.open("m", { directory, signal: stop.signal }), { message: "enough" });
+  assert.deepEqual(scratch.files(), []);
+});

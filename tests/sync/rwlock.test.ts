@@ -7,8 +7,9 @@ import {
   RwLock,
   TimeoutError,
 } from "../../mod.ts";
-import { Kind, RwLockLayout } from "../../src/memory/layout.ts";
+import { Kind, Member, MembershipLayout, RwLockLayout } from "../../src/memory/layout.ts";
 import { Segment } from "../../src/memory/segment.ts";
+import { besideTimer } from "../support/beside_timer.ts";
 import { native, Scratch } from "../support/scratch.ts";
 import { within } from "../support/watchdog.ts";
 
@@ -223,16 +224,50 @@ test("one that is abandoned stays so while a writer only waits", () =>
     assert.equal(two!.writeSync().recovered, true);
   }));
 
-test("a writer that can't be is corrupt memory", () =>
-  withLocks(1, async ([lock], scratch) => {
-    const segment = Segment.open(native, scratch.at("rwlock/l/shared"), Kind.rwlock)!;
-    for (const writer of [257, 0x3fff_ffff, 0x4000_0000, 0x8000_0101]) {
+for (const writer of [257, 0x3fff_ffff, 0x4000_0000, 0x8000_0101]) {
+  test(`a writer ${writer} ends the lock here, for all its callers`, () =>
+    withLocks(1, async ([lock], scratch) => {
+      const reading = lock!.readSync();
+      const waiting = lock!.write();
+      const segment = Segment.open(native, scratch.at("rwlock/l/shared"), Kind.rwlock)!;
       segment.setU32(RwLockLayout.writer, writer);
       assert.throws(() => lock!.tryRead(), CorruptSegmentError);
+      await assert.rejects(waiting, CorruptSegmentError);
+      reading.unlock(); // doesn't throw
       assert.throws(() => lock!.tryWrite(), CorruptSegmentError);
-      await assert.rejects(lock!.read({ timeout: 1 }), CorruptSegmentError);
-    }
-    segment.setU32(RwLockLayout.writer, 0);
+      await assert.rejects(lock!.read(), CorruptSegmentError);
+      segment.setU32(RwLockLayout.writer, 0);
+      segment.close();
+      using next = await RwLock.open("l", { directory: scratch.path });
+      next.writeSync().unlock();
+    }));
+}
+
+test("what others write into the count of readers doesn't change what is held", () =>
+  withLocks(2, async ([one, two], scratch) => {
+    const segment = Segment.open(native, scratch.at("rwlock/l/shared"), Kind.rwlock)!;
+    const word = MembershipLayout.slots + Member.words;
+    const first = one!.readSync();
+    segment.setU32(word, 0xffff_ff00);
+    const second = one!.readSync();
+    assert.equal(segment.u32(word), 2);
+    first.unlock();
+    second.unlock();
     segment.close();
-    lock!.writeSync().unlock();
+    two!.writeSync().unlock();
+  }));
+
+test("a wait that nobody awaits ends no process when the lock closes", () =>
+  withLocks(1, async ([lock]) => {
+    lock!.writeSync();
+    void lock!.read();
+    void lock!.write();
+    lock!.close();
+    await sleep(5);
+  }));
+
+test("reading and writing in a loop let timers fire", () =>
+  withLocks(1, async ([lock]) => {
+    await besideTimer(async () => (await lock!.read()).unlock());
+    await besideTimer(async () => (await lock!.write()).unlock());
   }));

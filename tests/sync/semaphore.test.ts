@@ -3,6 +3,7 @@ import { spawnSync } from "node:child_process";
 import process from "node:process";
 import { test } from "node:test";
 import { ArgumentError, ClosedError, Semaphore, TimeoutError } from "../../mod.ts";
+import { besideTimer } from "../support/beside_timer.ts";
 import { run } from "../support/process.ts";
 import { Scratch } from "../support/scratch.ts";
 import { until, within } from "../support/watchdog.ts";
@@ -144,3 +145,18 @@ test(
       assert.equal(one.tryAcquire(), false);
     }),
 );
+
+test("acquiring in a loop lets timers fire", () =>
+  withSemaphore(1, (semaphore) =>
+    besideTimer(async () => {
+      await semaphore.acquire();
+      semaphore.release();
+    })));
+
+test("an acquire that nobody awaits ends no process on close", () =>
+  withSemaphore(0, async (semaphore) => {
+    void semaphore.acquire();
+    void semaphore.acquire({ timeout: 60_000 });
+    semaphore.close();
+    await new Promise((resolve) => setTimeout(resolve, 5));
+  }));
