@@ -7,15 +7,13 @@
  *
  * @module
  */
-import { bytesHandler } from "../connection/bytes_handler.ts";
+import { bytesHandler, hasCallbacks } from "../connection/bytes_handler.ts";
 import type { BytesHandlers } from "../connection/bytes_handler.ts";
 import { Connection } from "../connection/connection.ts";
 import type { ConnectionHandler } from "../connection/handler.ts";
 import type { ConnectionLimits } from "../connection/options.ts";
 import { checkCapacity } from "../memory/capacity.ts";
 import { ReconnectingConnection } from "../connection/reconnecting_connection.ts";
-import { errorSink, guarded, peerErrorSink } from "../failures.ts";
-import type { ErrorSink } from "../failures.ts";
 import { checkOptions, checkTimeout } from "../options.ts";
 import { limitsOf, OPEN_OPTIONS } from "../connection/options.ts";
 import type { OpenOptions } from "../connection/options.ts";
@@ -23,7 +21,7 @@ import type { OptionsOf, WaitOptions } from "../options.ts";
 import type { Statistics } from "../connection/statistics.ts";
 import type { GoneReason } from "../errors.ts";
 import { checkName, encodeName } from "../memory/names.ts";
-import { Realm } from "../wake/realm.ts";
+import { Handle } from "../wake/handle.ts";
 import { Pairing } from "./pairing.ts";
 import type { Pair } from "./pairing.ts";
 
@@ -87,54 +85,39 @@ const CLOSE_TIMEOUT = 5000;
 export class Channel implements AsyncDisposable {
   /** The name it was opened with. */
   readonly name: string;
-  readonly #realm: Realm;
+  readonly #handle: Handle;
   readonly #connection: ReconnectingConnection;
   readonly #limits: ConnectionLimits;
-  readonly #options: ChannelOptions;
   readonly #pairing: Pairing;
   readonly #handler: ConnectionHandler;
-  readonly #onFailure: ErrorSink;
-  readonly #onPeerError: ErrorSink;
-  readonly #closer: () => void;
 
-  private constructor(
-    name: string,
-    encoded: string,
-    options: ChannelOptions,
-    realm: Realm,
-    closer: () => void,
-  ) {
-    const what = `channel "${name}"`;
+  private constructor(handle: Handle, name: string, encoded: string, options: ChannelOptions) {
     this.name = name;
-    this.#realm = realm;
-    this.#options = options;
-    this.#closer = closer;
+    this.#handle = handle;
     this.#limits = limitsOf(options, options.borrow === true);
-    this.#connection = new ReconnectingConnection(
-      realm,
-      what,
-      () => "no partner has opened it",
-      {
-        timeout: checkTimeout(options.timeout),
-        sendQueueBytes: this.#limits.sendQueueBytes,
-        maxMessageBytes: this.#limits.maxMessageBytes,
-      },
-    );
-    this.#onFailure = errorSink(options.onError, what);
-    this.#onPeerError = peerErrorSink(options.onError, what);
-    this.#handler = bytesHandler(what, options, (reason, cause) => this.#onGone(reason, cause));
+    this.#connection = new ReconnectingConnection(handle, {
+      partner: handle.what,
+      hint: "no partner has opened it",
+      timeout: checkTimeout(options.timeout),
+      sendQueueBytes: this.#limits.sendQueueBytes,
+      maxMessageBytes: this.#limits.maxMessageBytes,
+      seek: () => this.#pairing.seek(),
+      onConnect: () => handle.event("onConnect", options.onConnect),
+      onDisconnect: (reason) => handle.event("onDisconnect", options.onDisconnect, reason),
+    });
+    this.#handler = bytesHandler(handle, options, (reason, cause) => {
+      this.#pairing.leave();
+      this.#connection.gone(reason, cause, true);
+    });
     this.#pairing = new Pairing(
-      realm,
+      handle,
       name,
       encoded,
-      {
-        asked: options.capacity,
-        fallback: DEFAULT_CAPACITY,
-      },
+      { asked: options.capacity, fallback: DEFAULT_CAPACITY },
       (pair) => this.#onPair(pair),
-      () => this.#seekAgain(),
+      this.#connection.seek,
     );
-    if (options.onRequest !== undefined || options.onMessage !== undefined) this.#connection.ref();
+    if (options.onRequest !== undefined || options.onMessage !== undefined) handle.ref();
   }
 
   /**
@@ -154,20 +137,22 @@ export class Channel implements AsyncDisposable {
     if (options.capacity !== undefined) checkCapacity(options.capacity);
     checkTimeout(options.timeout);
     limitsOf(options);
-    let channel: Channel | undefined;
-    const closer = (): void => {
-      if (channel !== undefined) channel.#closeNow();
-    };
-    const realm = await Realm.acquire(options.directory, closer);
-    try {
-      channel = new Channel(name, encoded, options, realm, closer);
-      channel.#seek();
-      return channel;
-    } catch (error) {
-      if (channel !== undefined) channel.#closeNow();
-      else realm.release(closer);
-      throw error;
-    }
+    const { directory, onError, signal } = options;
+    return await Handle.open(
+      {
+        what: `channel "${name}"`,
+        directory,
+        onError,
+        hasCallbacks: hasCallbacks(options),
+        signal,
+      },
+      async (handle) => {
+        const channel = new Channel(handle, name, encoded, options);
+        const invitation = await channel.#pairing.open(signal);
+        if (invitation !== undefined) channel.#connection.invited(invitation);
+        return channel;
+      },
+    );
   }
 
   /** Is a partner there? */
@@ -177,7 +162,7 @@ export class Channel implements AsyncDisposable {
 
   /** Was it closed? */
   get isClosed(): boolean {
-    return this.#connection.isClosed;
+    return this.#handle.isClosed;
   }
 
   /**
@@ -253,12 +238,12 @@ export class Channel implements AsyncDisposable {
 
   /** Keeps the process alive until the channel is closed. */
   ref(): void {
-    this.#connection.ref();
+    this.#handle.ref();
   }
 
   /** Lets the process end though the channel is open. */
   unref(): void {
-    this.#connection.unref();
+    this.#handle.unref();
   }
 
   /**
@@ -266,8 +251,8 @@ export class Channel implements AsyncDisposable {
    * rejected with {@linkcode ClosedError}. Calling it again does nothing.
    */
   async close(): Promise<void> {
-    await this.#connection.connection?.drained(CLOSE_TIMEOUT);
-    this.#closeNow();
+    await this.#connection.drained(CLOSE_TIMEOUT);
+    this.#handle.close();
   }
 
   /** The same as {@linkcode Channel.close}. */
@@ -275,50 +260,10 @@ export class Channel implements AsyncDisposable {
     return this.close();
   }
 
-  #closeNow(reason?: unknown): void {
-    if (this.#connection.isClosed) return;
-    this.#connection.close(reason);
-    this.#pairing.leave();
-    this.#realm.release(this.#closer);
-  }
-
-  #seek(): void {
-    const index = this.#pairing.seek();
-    if (index !== undefined) this.#connection.invited(index);
-  }
-
   #onPair({ segment, side, index, peer }: Pair): void {
-    const { name } = this;
-    const connection = new Connection(
-      this.#realm,
-      segment,
-      side,
-      name,
-      index,
-      peer,
-      this.#handler,
-      this.#limits,
-    );
-    this.#connection.connected(connection);
-    guarded(() => this.#options.onConnect?.(), this.#onFailure, "onConnect");
-  }
-
-  #onGone(reason: GoneReason, cause: unknown): void {
-    this.#connection.disconnected();
-    this.#pairing.leave();
-    guarded(() => this.#options.onDisconnect?.(reason), this.#onFailure, "onDisconnect");
-    if (cause !== undefined) this.#onPeerError(cause);
-    if (!this.#connection.isClosed) this.#seekAgain();
-  }
-
-  #seekAgain(): void {
-    this.#connection.retry(
-      () => this.#seek(),
-      this.#onPeerError,
-      (error) => {
-        this.#closeNow(error);
-        this.#onFailure(error, "looking for the next partner");
-      },
+    const { realm } = this.#handle;
+    this.#connection.connected(
+      new Connection(realm, segment, side, this.name, index, peer, this.#handler, this.#limits),
     );
   }
 }

@@ -3,10 +3,9 @@
  *
  *     <root>/channel/<name>/join-<source>-<count>-<node>     an invitation, answered or not
  *
- * Everybody does the same under the lock of the folder: answer the invitation
- * that is there, or publish one. The file stays while the two are connected, so
- * that a third is refused; whoever can prove one of the two dead or closed
- * removes it.
+ * Both do the same under the lock of the folder: answer the invitation that is
+ * there, or publish one. The file stays while the two are connected, so that a
+ * third is refused. A process that can prove one of the two dead or closed removes it.
  *
  * @module
  */
@@ -15,6 +14,8 @@ import { readSide, writeSide } from "../connection/handshake.ts";
 import { CapacityMismatchError, CausewayError, NameTakenError } from "../errors.ts";
 import { ConnectionLayout, Kind, Side, SideState } from "../memory/layout.ts";
 import { Segment } from "../memory/segment.ts";
+import { BUSY } from "../memory/directory.ts";
+import type { Handle } from "../wake/handle.ts";
 import type { Peer, Realm } from "../wake/realm.ts";
 
 const FOLDER = "channel";
@@ -31,6 +32,7 @@ export interface Pair {
 
 /** See the module. */
 export class Pairing {
+  readonly #handle: Handle;
   readonly #realm: Realm;
   readonly #name: string;
   readonly #parts: string[];
@@ -41,29 +43,49 @@ export class Pairing {
   /** The file of the invitation that we answered, or that was answered to us. */
   #path: string | undefined;
 
+  /**
+   * `onPaired` gets the partner; `onMissed` is told that nothing came of an answer, and that
+   * it is time to seek again.
+   */
   constructor(
-    realm: Realm,
+    handle: Handle,
     name: string,
     encoded: string,
     capacity: { asked: number | undefined; fallback: number },
     onPaired: (pair: Pair) => void,
     onMissed: () => void,
   ) {
-    this.#realm = realm;
+    this.#handle = handle;
+    this.#realm = handle.realm;
     this.#name = name;
     this.#parts = [FOLDER, encoded];
     this.#capacity = capacity;
     this.#onPaired = onPaired;
     this.#onMissed = onMissed;
+    handle.onClose(() => this.leave());
   }
 
   /**
-   * Answers a partner's invitation, or publishes one: then its source index is
-   * returned. The pair is told to `onPaired`; to `onMissed` that nothing came of
-   * an answer, and that it is time to seek again.
+   * Answers a partner's invitation, or publishes one: then its source index is returned.
+   * Waits for the lock of the folder.
+   *
+   * @throws {TimeoutError} Another process held the lock for too long.
    */
-  seek(): number | undefined {
-    const pair = this.#realm.directory.locked(this.#parts, (path) => this.#answerAny(path));
+  async open(signal?: AbortSignal): Promise<number | undefined> {
+    return this.#found(
+      await this.#realm.locked(this.#parts, (path) => this.#answerAny(path), signal),
+    );
+  }
+
+  /** The same at once; `BUSY` if another process holds the lock. */
+  seek(): number | undefined | typeof BUSY {
+    if (this.#invitation !== undefined) return this.#invitation.index;
+    const { directory } = this.#realm;
+    const pair = directory.tryLocked(this.#parts, (path) => this.#answerAny(path));
+    return pair === BUSY ? BUSY : this.#found(pair);
+  }
+
+  #found(pair: Pair | undefined): number | undefined {
     if (pair === undefined) return this.#invitation?.index;
     this.#onPaired(pair);
     return undefined;
@@ -119,25 +141,32 @@ export class Pairing {
     if (asked !== undefined && asked !== capacity) {
       throw new CapacityMismatchError(this.#name, asked, capacity);
     }
-    const peer = this.#realm.acquirePeer(a.node);
-    if (peer === undefined) {
-      this.#realm.directory.removeFile(path);
-      segment.close();
-      return undefined;
+    const { reactor, directory } = this.#realm;
+    const index = reactor.reserve();
+    try {
+      const peer = this.#realm.acquirePeer(a.node);
+      if (peer !== undefined) {
+        segment.releaseFile();
+        writeSide(segment, "b", this.#realm.id, index);
+        reactor.ring(peer.segment, a.source);
+        this.#path = path;
+        return { segment, side: "b", index, peer };
+      }
+    } catch (error) {
+      reactor.remove(index);
+      throw error;
     }
-    const index = this.#realm.reactor.reserve();
-    segment.releaseFile();
-    writeSide(segment, "b", this.#realm.id, index);
-    this.#realm.reactor.ring(peer.segment, a.source);
-    this.#path = path;
-    return { segment, side: "b", index, peer };
+    reactor.remove(index);
+    directory.removeFile(path);
+    segment.close();
+    return undefined;
   }
 
   #invite(): void {
     const { asked, fallback } = this.#capacity;
     const offer = { name: this.#name, capacity: asked ?? fallback, codec: 0 };
     this.#invitation = Invitation.publish(
-      this.#realm,
+      this.#handle,
       this.#parts,
       offer,
       (invitation) => this.#onAnswer(invitation),
@@ -145,30 +174,34 @@ export class Pairing {
   }
 
   #onAnswer(invitation: Invitation): void {
+    const peer = invitation.acquirePeer();
     this.#invitation = undefined;
-    const { segment, index, path } = invitation.accept();
-    this.#path = path;
-    try {
-      const peer = this.#realm.acquirePeer(readSide(segment, "b").node);
-      if (peer !== undefined) {
+    if (peer !== undefined) {
+      const { segment, index, path } = invitation.accept();
+      this.#path = path;
+      try {
         this.#onPaired({ segment, side: "a", index, peer });
         return;
+      } catch (error) {
+        if (!(error instanceof CausewayError)) throw error;
+        this.#handle.reportPeer(error);
       }
-    } catch (error) {
-      if (!(error instanceof CausewayError)) throw error;
     }
-    // Whoever answered died at once, or wrote garbage.
+    // The partner died at once, or wrote garbage.
     invitation.withdraw();
     this.#onMissed();
   }
 
   /** Removes what this side published, and the folder if it is empty. */
   leave(): void {
-    const { directory } = this.#realm;
-    this.#invitation?.withdraw();
+    const invitation = this.#invitation;
+    const path = this.#path;
     this.#invitation = undefined;
-    if (this.#path !== undefined) directory.removeFile(this.#path);
     this.#path = undefined;
-    directory.prune(this.#parts);
+    invitation?.withdraw();
+    this.#realm.eventually(() => {
+      if (path !== undefined) this.#realm.directory.removeFile(path);
+      this.#realm.directory.prune(this.#parts);
+    });
   }
 }

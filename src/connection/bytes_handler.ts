@@ -11,7 +11,8 @@ import type { GoneReason } from "../errors.ts";
 import { RecordFlag } from "../ring/record.ts";
 import type { ConnectionHandler } from "./handler.ts";
 import type { IncomingCall } from "./incoming.ts";
-import { errorSink, guardedResult, isPromiseLike, peerErrorSink } from "../failures.ts";
+import { guardedResult, isPromiseLike } from "../failures.ts";
+import type { Handle } from "../wake/handle.ts";
 import type { OpenOptions } from "./options.ts";
 
 type Bytes = Uint8Array<ArrayBuffer>;
@@ -52,19 +53,26 @@ export interface AnyHandlers {
   onMessage?: ((payload: Uint8Array | undefined) => void) | undefined;
 }
 
-/** Makes the handler; `what` names its owner in reports, `onGone` is told when the peer is gone. */
+/** Are there callbacks, whose context is to be kept? */
+export function hasCallbacks(options: object): boolean {
+  return Object.entries(options).some(([key, value]) =>
+    /^on[A-Z]/.test(key) && value !== undefined
+  );
+}
+
+/** Makes the handler; failures are reported by `handle`, `onGone` is told when the peer is gone. */
 export function bytesHandler(
-  what: string,
+  handle: Handle,
   options: AnyHandlers & OpenOptions,
   onGone: (reason: GoneReason, cause: unknown) => void,
   streams?: ByteStreams,
 ): ConnectionHandler {
   const { onMessage } = options;
-  const onFailure = errorSink(options.onError, what);
-  const onPeerError = peerErrorSink(options.onError, what);
+  const { report: onFailure, reportPeer: onPeerError, scope } = handle;
   const encodeError = (error: unknown): Bytes =>
     encodeFailure(json, error, options.exposeStacks !== false);
   return {
+    scope,
     onRequest: (call, payload) => answer(call, payload, options, streams, encodeError),
     onStreamAnswer: (payload) => accept(streams, payload),
     onUnwanted(payload) {

@@ -4,12 +4,15 @@
  * @module
  */
 import type { GoneReason } from "../errors.ts";
+import type { AsyncScope } from "../platform/binding.ts";
 import type { IncomingCall } from "./incoming.ts";
 
 type Bytes = Uint8Array<ArrayBuffer>;
 
 /** What a pattern does with what arrives. */
 export interface ConnectionHandler {
+  /** The context in which it handles requests and messages: that in which it was registered. */
+  readonly scope?: AsyncScope | undefined;
   /** A request. Returns true if it was answered before this returns. */
   onRequest(call: IncomingCall, payload: Bytes | undefined): boolean;
   /** A message without answer. */

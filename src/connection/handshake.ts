@@ -7,8 +7,7 @@
  * @module
  */
 import { CapacityMismatchError, CodecMismatchError, ConnectionLimitError } from "../errors.ts";
-import { CorruptSegmentError } from "../errors.ts";
-import type { CausewayError } from "../errors.ts";
+import { CausewayError, CorruptSegmentError, isShortage } from "../errors.ts";
 import {
   ConnectionLayout,
   connectionPages,
@@ -23,7 +22,8 @@ import { readNodeId, writeNodeId } from "../memory/names.ts";
 import { Segment, writeText } from "../memory/segment.ts";
 import { Polled } from "../wake/reactor.ts";
 import type { Source } from "../wake/reactor.ts";
-import type { Realm } from "../wake/realm.ts";
+import type { Handle } from "../wake/handle.ts";
+import type { Peer, Realm } from "../wake/realm.ts";
 
 /** What an invitation offers. */
 export interface Offer {
@@ -37,45 +37,54 @@ export interface Offer {
 
 let count = 0;
 
-/** An invitation that this realm published and that nobody has answered yet. */
+/** Milliseconds until an answer that couldn't be used for want of something is looked at again. */
+const RETRY_MS = 50;
+
+/** An invitation that this realm published and that no partner has answered yet. */
 export class Invitation implements Source {
-  readonly #realm: Realm;
+  readonly #handle: Handle;
   readonly #segment: Segment;
   readonly #path: string;
   readonly #index: number;
   readonly #onAnswer: (invitation: Invitation) => void;
-  readonly #look = (): void => this.#realm.reactor.heat(this.#index);
-  #open = true;
+  readonly #unhook: () => void;
+  #isOpen = true;
+  #isPaused = false;
 
   private constructor(
-    realm: Realm,
+    handle: Handle,
     segment: Segment,
     path: string,
     index: number,
     onAnswer: (invitation: Invitation) => void,
   ) {
-    this.#realm = realm;
+    this.#handle = handle;
     this.#segment = segment;
     this.#path = path;
     this.#index = index;
     this.#onAnswer = onAnswer;
-    realm.onDeathHint.add(this.#look);
+    this.#unhook = handle.onDeathHint(() => handle.reactor.heat(index));
   }
 
-  /** Makes and publishes an invitation in a folder of the runtime directory. */
+  /**
+   * Makes and publishes an invitation in a folder of the runtime directory. `onAnswer` is
+   * called when it was answered; what it throws ends the handle, but a shortage: then it is
+   * called again soon.
+   */
   static publish(
-    realm: Realm,
+    handle: Handle,
     folder: string[],
     offer: Offer,
     onAnswer: (invitation: Invitation) => void,
   ): Invitation {
+    const { realm } = handle;
     const index = realm.reactor.reserve();
     try {
       return realm.directory.within(folder, (path) => {
         const file = `${path}/${INVITATION}${index}-${++count}-${realm.id}`;
         const segment = prepare(realm, file, index, offer);
         if (segment === undefined) return "gone";
-        const invitation = new Invitation(realm, segment, file, index, onAnswer);
+        const invitation = new Invitation(handle, segment, file, index, onAnswer);
         realm.reactor.attach(index, invitation);
         return invitation;
       });
@@ -91,22 +100,44 @@ export class Invitation implements Source {
     return this.#index;
   }
 
+  /** The partner that answered; `undefined` if it died, or wrote garbage. @throws A shortage. */
+  acquirePeer(): Peer | undefined {
+    try {
+      return this.#handle.realm.acquirePeer(readSide(this.#segment, "b").node);
+    } catch (error) {
+      if (!(error instanceof CausewayError) || isShortage(error)) throw error;
+      this.#handle.reportPeer(error);
+      return undefined;
+    }
+  }
+
   /** See {@linkcode Source}. */
   poll(): Polled {
-    if (!this.#open || this.#state() === SideState.absent) return Polled.nothing;
-    this.#settle();
-    this.#onAnswer(this);
+    if (!this.#isOpen || this.#isPaused || this.#state() === SideState.absent) {
+      return Polled.nothing;
+    }
+    try {
+      this.#onAnswer(this);
+    } catch (error) {
+      if (!isShortage(error)) throw error;
+      this.#isPaused = true;
+      this.#handle.startTimer(() => {
+        this.#isPaused = false;
+        if (this.#isOpen) this.#handle.reactor.heat(this.#index);
+      }, RETRY_MS);
+    }
     return Polled.resolved;
   }
 
-  /** See {@linkcode Source}: who answers rings without being asked. */
+  /** See {@linkcode Source}: a partner that answers rings without being asked. */
   arm(): boolean {
-    return !this.#open || this.#state() === SideState.absent;
+    return !this.#isOpen || this.#isPaused || this.#state() === SideState.absent;
   }
 
   /** See {@linkcode Source}. */
-  fail(): void {
-    if (this.#open) this.withdraw();
+  fail(error: unknown): void {
+    this.withdraw();
+    this.#handle.fail(error);
   }
 
   #state(): number {
@@ -114,8 +145,8 @@ export class Invitation implements Source {
   }
 
   #settle(): void {
-    this.#open = false;
-    this.#realm.onDeathHint.delete(this.#look);
+    this.#isOpen = false;
+    this.#unhook();
   }
 
   /** Why it was refused, or `undefined` if it was accepted. */
@@ -136,14 +167,19 @@ export class Invitation implements Source {
 
   /** Hands the segment and its source index over to a connection. */
   accept(): { segment: Segment; index: number; path: string } {
+    this.#settle();
     return { segment: this.#segment, index: this.#index, path: this.#path };
   }
 
-  /** Takes the invitation back. */
+  /** Takes the invitation back. A partner that has answered it finds this side closed. */
   withdraw(): void {
     this.#settle();
-    this.#realm.directory.removeFile(this.#path);
-    this.#realm.reactor.remove(this.#index);
+    const { realm } = this.#handle;
+    if (this.#segment.mapped) {
+      this.#segment.setU32(ConnectionLayout.a + Side.state, SideState.closed);
+    }
+    realm.eventually(() => realm.directory.removeFile(this.#path));
+    realm.reactor.remove(this.#index);
     this.#segment.close();
   }
 }

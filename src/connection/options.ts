@@ -35,6 +35,8 @@ export interface OpenOptions {
    * `console.error`, the latter are dropped. Neither ends the process.
    */
   onError?: (error: unknown) => void;
+  /** Gives up opening when it is aborted. */
+  signal?: AbortSignal;
 }
 
 /** The options of {@linkcode OpenOptions}. */
@@ -46,6 +48,7 @@ export const OPEN_OPTIONS: OptionsOf<OpenOptions> = {
   streamWindowBytes: true,
   exposeStacks: true,
   onError: true,
+  signal: true,
 };
 
 /** Limits of one side of a connection. */

@@ -1,21 +1,19 @@
 /**
- * A link: a connection that comes, goes, and comes again. Channel and RPC client
- * both are one: what they share is here, who the partner is they say themselves.
+ * A reconnecting connection: it comes, goes, and comes again. Channels and RPC clients
+ * both are one. What they share is here; how a partner is found is theirs.
  *
  * While there is no connection, calls wait for one within their own timeout, and
- * messages wait in order within the limit of the send queue.
+ * messages wait in order within the limit of the send queue. Messages that wait keep the
+ * process alive.
  *
  * @module
  */
 import { copyBytes } from "../codec/copy.ts";
-import {
-  BackpressureError,
-  ClosedError,
-  LimitError,
-  NoSpaceError,
-  TimeoutError,
-} from "../errors.ts";
-import type { Realm } from "../wake/realm.ts";
+import { BackpressureError, isShortage, TimeoutError } from "../errors.ts";
+import type { GoneReason } from "../errors.ts";
+import { BUSY } from "../memory/directory.ts";
+import type { Handle } from "../wake/handle.ts";
+import { Waiting } from "../wake/waiting.ts";
 import type { Connection } from "./connection.ts";
 import type { CallOptions } from "./handler.ts";
 import { newStatistics } from "./statistics.ts";
@@ -29,56 +27,56 @@ type Bytes = Uint8Array<ArrayBuffer>;
 /** The id of a method on a connection, which may have to be told to the peer first. */
 export type MethodOf = (connection: Connection) => number;
 
-interface Waiting {
-  resolve(): void;
-  reject(reason: unknown): void;
+/** What a reconnecting connection asks of its pattern. */
+export interface ReconnectingParts {
+  /** What messages call the partner's side, such as `server "math"`. */
+  readonly partner: string;
+  /** What a time-out may come from. */
+  readonly hint: string;
+  /** Milliseconds that calls wait. */
+  readonly timeout: number;
+  readonly sendQueueBytes: number;
+  readonly maxMessageBytes: number;
+  /**
+   * Looks for a partner: connects, or returns the index of the source at which the answer to
+   * an invitation will come, or `BUSY` if another process holds the lock of the folder.
+   */
+  seek(): number | undefined | typeof BUSY;
+  /** There is a connection, and calls go on. */
+  onConnect(): void;
+  /** The connection is gone. */
+  onDisconnect(reason: GoneReason): void;
 }
 
-/** Milliseconds until what failed for want of something is tried again. */
-const RETRY_MS = 100;
+/** The first and the longest time until a search that wasn't possible is tried again, in ms. */
+const FIRST_RETRY = 20;
+const LONGEST_RETRY = 500;
+/** How long a blocking call without a connection sleeps between two searches, in ms. */
+const BLOCKING_RETRY = 5;
 
 /** See the module. */
 export class ReconnectingConnection {
-  readonly #what: string;
-  readonly #hint: () => string;
-  readonly #realm: Realm;
-  readonly #timeout: number;
-  readonly #sendQueueBytes: number;
-  readonly #maxMessageBytes: number;
+  readonly #handle: Handle;
+  readonly #parts: ReconnectingParts;
   readonly #past: Statistics = newStatistics();
-  readonly #waiting = new Set<Waiting>();
+  readonly #waiting = new Set<Waiting<void>>();
   #pastWaits = 0;
   #connection: Connection | undefined;
   #backlog: { method: MethodOf; payload: Bytes | undefined }[] = [];
   #backlogBytes = 0;
-  #closedBy: unknown;
+  #retryDelay = FIRST_RETRY;
   /** Source index to poll in a blocking wait for a connection. */
   #invitation: number | undefined;
-  #references = 0;
 
-  /** `what` names it in messages; `hint` says what a timeout may come from. */
-  constructor(
-    realm: Realm,
-    what: string,
-    hint: () => string,
-    options: { timeout: number; sendQueueBytes: number; maxMessageBytes: number },
-  ) {
-    this.#realm = realm;
-    this.#what = what;
-    this.#hint = hint;
-    this.#timeout = options.timeout;
-    this.#sendQueueBytes = options.sendQueueBytes;
-    this.#maxMessageBytes = options.maxMessageBytes;
+  constructor(handle: Handle, parts: ReconnectingParts) {
+    this.#handle = handle;
+    this.#parts = parts;
+    handle.onClose(() => this.#close());
   }
 
   /** The connection, if there is one. */
   get connection(): Connection | undefined {
     return this.#connection;
-  }
-
-  /** Was it closed? */
-  get isClosed(): boolean {
-    return this.#closedBy !== undefined;
   }
 
   /** Counters over all connections so far. */
@@ -102,7 +100,42 @@ export class ReconnectingConnection {
     return this.#backlog.length + (this.#connection?.queuedMessages ?? 0);
   }
 
-  /** Waits for a connection behind this invitation. */
+  /**
+   * Looks for a partner. What isn't possible now, because a folder's lock is held, or for want
+   * of memory or descriptors, is tried again soon. Any other error ends the handle.
+   */
+  readonly seek = (): void => {
+    if (this.#handle.isClosed || this.#connection !== undefined) return;
+    try {
+      if (this.#seekOnce()) {
+        this.#retryDelay = FIRST_RETRY;
+        return;
+      }
+    } catch (error) {
+      if (!isShortage(error)) {
+        this.#handle.fail(error);
+        return;
+      }
+      this.#handle.reportPeer(error);
+    }
+    this.#handle.startTimer(this.seek, this.#retryDelay);
+    this.#retryDelay = Math.min(2 * this.#retryDelay, LONGEST_RETRY);
+  };
+
+  /** Looks for the first partner. @throws what `seek` would try again for. */
+  open(): void {
+    if (!this.#seekOnce()) this.seek();
+  }
+
+  /** False if it has to be tried again. */
+  #seekOnce(): boolean {
+    const found = this.#parts.seek();
+    if (found === BUSY) return false;
+    if (this.#connection === undefined) this.#invitation = found;
+    return true;
+  }
+
+  /** Waits for the answer to an invitation at this source. */
   invited(index: number): void {
     this.#invitation = index;
   }
@@ -111,44 +144,26 @@ export class ReconnectingConnection {
   connected(connection: Connection): void {
     this.#connection = connection;
     this.#invitation = undefined;
-    const backlog = this.#backlog;
-    this.#backlog = [];
-    this.#backlogBytes = 0;
+    const backlog = this.#takeBacklog();
     try {
       for (const { method, payload } of backlog) connection.send(method(connection), payload);
     } catch (error) {
-      // It may be gone already; whoever waits then waits for the next.
+      // It may be gone already; what waits then waits for the next.
       if (connection.isOpen) throw error;
     }
-    for (const waiting of [...this.#waiting]) waiting.resolve();
+    for (const waiting of [...this.#waiting]) this.#settled(waiting).resolve();
+    this.#parts.onConnect();
   }
 
-  /**
-   * Looks for the next partner by `attempt`. Where that fails for want of memory or
-   * descriptors, which may still be those of a dead partner, it tells so and tries
-   * again soon, until the link is closed; otherwise it calls `giveUp`.
-   */
-  retry(
-    attempt: () => void,
-    tell: (error: unknown) => void,
-    giveUp: (error: unknown) => void,
-  ): void {
-    try {
-      attempt();
-    } catch (error) {
-      if (!isPassing(error)) {
-        giveUp(error);
-        return;
-      }
-      tell(error);
-      this.#realm.reactor.startTimer(() => {
-        if (!this.isClosed) this.retry(attempt, tell, giveUp);
-      }, RETRY_MS);
-    }
+  /** The connection is gone; looks for the next one if there is to be one. */
+  gone(reason: GoneReason, cause: unknown, reconnect: boolean): void {
+    this.#disconnected();
+    this.#parts.onDisconnect(reason);
+    if (cause !== undefined) this.#handle.reportPeer(cause);
+    if (reconnect) this.seek();
   }
 
-  /** The connection is gone. */
-  disconnected(): void {
+  #disconnected(): void {
     const connection = this.#connection;
     if (connection === undefined) return;
     this.#connection = undefined;
@@ -156,68 +171,83 @@ export class ReconnectingConnection {
     this.#pastWaits += connection.waits;
   }
 
-  /** Ends it: what waits is rejected with `reason`, by default that it is closed. */
-  close(reason?: unknown): void {
-    if (this.isClosed) return;
-    this.#closedBy = reason ?? new ClosedError(this.#what);
-    this.#connection?.close();
-    this.disconnected();
-    this.#past.dropped += this.#backlog.length;
+  #takeBacklog(): { method: MethodOf; payload: Bytes | undefined }[] {
+    const backlog = this.#backlog;
+    if (backlog.length > 0) this.#handle.reactor.unref();
     this.#backlog = [];
     this.#backlogBytes = 0;
-    for (const waiting of [...this.#waiting]) waiting.reject(this.#closedBy);
-    while (this.#references > 0) this.unref();
+    return backlog;
+  }
+
+  #settled(waiting: Waiting<void>): Waiting<void> {
+    this.#waiting.delete(waiting);
+    return waiting;
+  }
+
+  /** What waits is rejected with the handle's reason. */
+  #close(): void {
+    const { reason } = this.#handle;
+    this.#connection?.close();
+    this.#disconnected();
+    this.#past.dropped += this.#takeBacklog().length;
+    for (const waiting of [...this.#waiting]) this.#settled(waiting).reject(reason);
+  }
+
+  /**
+   * Sends what is queued, for so many milliseconds at most; while there is no partner there
+   * is none to send it to.
+   */
+  async drained(timeout: number): Promise<void> {
+    await this.#connection?.drained(timeout);
   }
 
   /** Resolves when there is a connection. */
   whenConnected(options: WaitOptions = {}): Promise<void> {
-    if (this.isClosed) return Promise.reject(this.#closedBy);
+    if (this.#handle.isClosed) return Promise.reject(this.#handle.reason);
     if (this.#connection !== undefined) return Promise.resolve();
-    const timeout = checkTimeout(options.timeout, this.#timeout);
+    const timeout = checkTimeout(options.timeout, this.#parts.timeout);
     const { signal } = options;
     if (signal !== undefined) checkSignal(signal);
-    return new Promise((resolve, reject) => {
-      signal?.throwIfAborted();
-      const { reactor } = this.#realm;
-      const timer = reactor.startLongTimer(
-        () => waiting.reject(this.#timeoutError(timeout)),
-        timeout,
-      );
-      const onAbort = (): void => waiting.reject(signal!.reason);
-      const settle = (): void => {
-        this.#waiting.delete(waiting);
-        timer.stop();
-        signal?.removeEventListener("abort", onAbort);
-        reactor.unref();
-      };
-      const waiting: Waiting = {
-        resolve: () => (settle(), resolve()),
-        reject: (reason) => (settle(), reject(reason)),
-      };
-      reactor.ref();
-      this.#waiting.add(waiting);
-      signal?.addEventListener("abort", onAbort);
+    if (signal?.aborted) return Promise.reject(signal.reason);
+    const limits = { timeout, signal };
+    const waiting = new Waiting<void>(this.#handle.reactor, this.#what, limits, {
+      onGivenUp: () => void this.#waiting.delete(waiting),
+      hint: () => this.#parts.hint,
     });
+    this.#waiting.add(waiting);
+    return waiting.promise;
   }
 
-  #timeoutError(timeout: number): TimeoutError {
-    return new TimeoutError(`waiting for ${this.#what} to be connected`, timeout, this.#hint());
+  get #what(): string {
+    return `waiting for ${this.#parts.partner} to be connected`;
   }
 
   /** Blocks until there is a connection; returns the milliseconds that are left. */
   connectSync(timeout: number): number {
     const start = performance.now();
+    const left = (): number => timeout - (performance.now() - start);
+    const { reactor, index: own } = this.#handle;
     while (this.#connection === undefined) {
-      if (this.isClosed) throw this.#closedBy;
-      const left = timeout - (performance.now() - start);
+      this.#handle.checkOpen();
+      if (left() <= 0) throw new TimeoutError(this.#what, timeout, this.#parts.hint);
+      // Timers don't run meanwhile: a search that they would repeat is repeated here.
+      if (this.#invitation === undefined) this.#trySeek();
       const index = this.#invitation;
-      if (left <= 0 || index === undefined) throw this.#timeoutError(timeout);
       // Another invitation has another source: then it goes on there.
       const isDone = (): boolean =>
-        this.#connection !== undefined || this.isClosed || this.#invitation !== index;
-      if (!this.#realm.reactor.block(index, isDone, left)) throw this.#timeoutError(timeout);
+        this.#connection !== undefined || this.#handle.isClosed || this.#invitation !== index;
+      if (isDone()) continue;
+      reactor.block(index ?? own, isDone, index === undefined ? BLOCKING_RETRY : left());
     }
-    return timeout === Infinity ? Infinity : Math.max(0, timeout - (performance.now() - start));
+    return Math.max(0, left());
+  }
+
+  #trySeek(): void {
+    try {
+      this.#seekOnce();
+    } catch (error) {
+      if (!isShortage(error)) throw error;
+    }
   }
 
   /** Makes a call, on the connection there is or the next one. */
@@ -226,7 +256,7 @@ export class ReconnectingConnection {
     payload: Uint8Array | undefined,
     options: WaitOptions | undefined,
   ): Promise<Bytes | undefined> {
-    const timeout = checkTimeout(options?.timeout, this.#timeout);
+    const timeout = checkTimeout(options?.timeout, this.#parts.timeout);
     const signal = options?.signal;
     if (signal !== undefined) checkSignal(signal);
     const connection = this.#connection;
@@ -258,7 +288,7 @@ export class ReconnectingConnection {
     options: WaitOptions | undefined,
   ): Promise<Result> {
     const start = performance.now();
-    const timeout = checkTimeout(options?.timeout, this.#timeout);
+    const timeout = checkTimeout(options?.timeout, this.#parts.timeout);
     const signal = options?.signal;
     if (signal !== undefined) checkSignal(signal);
     while (this.#connection === undefined) {
@@ -274,7 +304,7 @@ export class ReconnectingConnection {
     payload: Uint8Array | undefined,
     timeout: number | undefined,
   ): Bytes | undefined {
-    let left = checkTimeout(timeout, this.#timeout);
+    let left = checkTimeout(timeout, this.#parts.timeout);
     if (this.#connection === undefined) left = this.connectSync(left);
     const connection = this.#connection!;
     return connection.requestSync(method(connection), payload, left);
@@ -284,13 +314,14 @@ export class ReconnectingConnection {
   send(method: MethodOf, payload: Uint8Array | undefined): boolean {
     const connection = this.#connection;
     if (connection !== undefined) return connection.send(method(connection), payload);
-    if (this.isClosed) throw this.#closedBy;
-    checkPayload(payload, this.#maxMessageBytes);
+    this.#handle.checkOpen();
+    checkPayload(payload, this.#parts.maxMessageBytes);
     const size = payload?.length ?? 0;
-    if (this.#backlog.length > 0 && this.#backlogBytes + size > this.#sendQueueBytes) {
+    if (this.#backlog.length > 0 && this.#backlogBytes + size > this.#parts.sendQueueBytes) {
       this.#past.overflows++;
-      throw new BackpressureError(this.#backlogBytes, size, this.#sendQueueBytes);
+      throw new BackpressureError(this.#backlogBytes, size, this.#parts.sendQueueBytes);
     }
+    if (this.#backlog.length === 0) this.#handle.reactor.ref();
     this.#backlog.push({ method, payload: payload && copyBytes(payload) });
     this.#backlogBytes += size;
     return false;
@@ -301,22 +332,8 @@ export class ReconnectingConnection {
     if (this.#connection === undefined && this.#backlog.length > 0) {
       await this.whenConnected({ timeout: Infinity });
     }
-    if (this.isClosed) throw this.#closedBy;
+    this.#handle.checkOpen();
     await this.#connection?.writable;
-  }
-
-  /** Keeps the process alive while it is open. */
-  ref(): void {
-    if (this.isClosed || this.#references > 0) return;
-    this.#references = 1;
-    this.#realm.reactor.ref();
-  }
-
-  /** Lets the process end. */
-  unref(): void {
-    if (this.#references === 0) return;
-    this.#references = 0;
-    this.#realm.reactor.unref();
   }
 }
 
@@ -324,9 +341,4 @@ function sum(a: Statistics, b: Statistics): Statistics {
   const total = newStatistics();
   for (const key of Object.keys(total) as (keyof Statistics)[]) total[key] = a[key] + b[key];
   return total;
-}
-
-/** Is it a want that may pass: of memory, or of descriptors? */
-function isPassing(error: unknown): boolean {
-  return error instanceof NoSpaceError || error instanceof LimitError;
 }

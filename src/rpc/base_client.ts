@@ -21,12 +21,12 @@ export abstract class BaseClient implements AsyncDisposable {
 
   /** Is there a connection now? */
   get isConnected(): boolean {
-    return this.#core.link.connection !== undefined;
+    return this.#core.connection.connection !== undefined;
   }
 
   /** Was it closed? */
   get isClosed(): boolean {
-    return this.#core.link.isClosed;
+    return this.#core.handle.isClosed;
   }
 
   /**
@@ -36,7 +36,7 @@ export abstract class BaseClient implements AsyncDisposable {
    * @throws {ClosedError} The client was closed.
    */
   whenConnected(options?: WaitOptions): Promise<void> {
-    return this.#core.link.whenConnected(options);
+    return this.#core.connection.whenConnected(options);
   }
 
   /**
@@ -45,22 +45,22 @@ export abstract class BaseClient implements AsyncDisposable {
    * @throws {PeerGoneError} The server died or closed; what waited was dropped.
    */
   get writable(): Promise<void> {
-    return this.#core.link.writable();
+    return this.#core.connection.writable();
   }
 
   /** What this client did so far, over all its connections. */
   get stats(): Readonly<Statistics> {
-    return this.#core.link.statistics;
+    return this.#core.connection.statistics;
   }
 
   /** Keeps the process alive until the client is closed. */
   ref(): void {
-    this.#core.link.ref();
+    this.#core.handle.ref();
   }
 
   /** Takes {@linkcode BaseClient.ref} back. */
   unref(): void {
-    this.#core.link.unref();
+    this.#core.handle.unref();
   }
 
   /** Sends what is queued (for 5 s at most), then closes. */

@@ -46,7 +46,7 @@ export class RpcClient extends BaseClient {
     maxMessageBytes: number,
   ) {
     super(name, core);
-    this.#link = core.link;
+    this.#link = core.connection;
     this.#streams = streams;
     this.#join = (answer) =>
       answer instanceof IncomingStream ? join(answer, maxMessageBytes) : answer;
@@ -63,10 +63,10 @@ export class RpcClient extends BaseClient {
   static async open(name: string, options: ClientOptions = {}): Promise<RpcClient> {
     checkOptions(options, Object.keys(CLIENT_OPTIONS));
     const streams = new WeakMap<Connection, ConnectionByteStreams>();
-    const core = await ClientCore.open(name, options, "bytes", (onGone) => {
+    const core = await ClientCore.open(name, options, "bytes", (handle, onGone) => {
       const own = new ConnectionByteStreams();
       return {
-        handler: bytesHandler(`the client of server "${name}"`, options, onGone, own),
+        handler: bytesHandler(handle, options, onGone, own),
         onOpen(connection) {
           own.use(connection);
           streams.set(connection, own);

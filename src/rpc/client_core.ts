@@ -4,23 +4,22 @@
  *
  * @module
  */
+import { hasCallbacks } from "../connection/bytes_handler.ts";
 import { Connection } from "../connection/connection.ts";
 import type { ConnectionHandler } from "../connection/handler.ts";
 import type { ConnectionLimits } from "../connection/options.ts";
 import { checkCapacity } from "../memory/capacity.ts";
 import { codecId } from "../codec/codec_id.ts";
 import { ReconnectingConnection } from "../connection/reconnecting_connection.ts";
-import { errorSink, guarded, peerErrorSink } from "../failures.ts";
-import type { ErrorSink } from "../failures.ts";
 import { checkTimeout } from "../options.ts";
 import { limitsOf, OPEN_OPTIONS } from "../connection/options.ts";
 import type { OpenOptions } from "../connection/options.ts";
 import type { OptionsOf } from "../options.ts";
-import { CapacityMismatchError, ClosedError, PeerGoneError } from "../errors.ts";
+import { CapacityMismatchError, PeerGoneError } from "../errors.ts";
 import type { GoneReason } from "../errors.ts";
 import type { Segment } from "../memory/segment.ts";
 import { checkName, encodeName } from "../memory/names.ts";
-import { Realm } from "../wake/realm.ts";
+import { Handle } from "../wake/handle.ts";
 import type { Peer } from "../wake/realm.ts";
 import { Dialer } from "./dialer.ts";
 
@@ -58,63 +57,57 @@ const CLOSE_TIMEOUT = 5000;
 
 /** Makes the handler of each connection, one after the other. */
 export type ClientHandlerFactory = (
+  handle: Handle,
   onGone: (reason: GoneReason, cause: unknown) => void,
 ) => { handler: ConnectionHandler; onOpen(connection: Connection): void };
 
 /** See the module. */
 export class ClientCore {
-  readonly link: ReconnectingConnection;
+  readonly handle: Handle;
+  readonly connection: ReconnectingConnection;
   readonly #name: string;
-  readonly #realm: Realm;
   readonly #options: ClientOptions;
   readonly #limits: ConnectionLimits;
   readonly #factory: ClientHandlerFactory;
   readonly #dialer: Dialer;
-  readonly #onFailure: ErrorSink;
-  readonly #onPeerError: ErrorSink;
-  readonly #closer: () => void;
   /** Bytes of the rings that we offer. */
   #capacity: number;
   /** The capacity is only our default: what the server wants is fine, too. */
   #mayAdopt: boolean;
 
   private constructor(
+    handle: Handle,
     name: string,
     encoded: string,
     options: ClientOptions,
     codec: string,
     factory: ClientHandlerFactory,
-    realm: Realm,
-    closer: () => void,
   ) {
+    this.handle = handle;
     this.#name = name;
-    this.#realm = realm;
     this.#options = options;
     this.#limits = limitsOf(options);
     this.#factory = factory;
-    const what = `the client of server "${name}"`;
-    this.#onFailure = errorSink(options.onError, what);
-    this.#onPeerError = peerErrorSink(options.onError, what);
-    this.#closer = closer;
-    this.link = new ReconnectingConnection(
-      realm,
-      `server "${name}"`,
-      () => "is it running, in the same directory?",
-      {
-        timeout: checkTimeout(options.timeout),
-        sendQueueBytes: this.#limits.sendQueueBytes,
-        maxMessageBytes: this.#limits.maxMessageBytes,
-      },
-    );
     this.#capacity = checkCapacity(options.capacity ?? DEFAULT_CAPACITY);
     this.#mayAdopt = options.capacity === undefined;
-    this.#dialer = new Dialer(realm, encoded, { name, codec: codecId(codec) }, {
+    this.connection = new ReconnectingConnection(handle, {
+      partner: `server "${name}"`,
+      hint: "is it running, in the same directory?",
+      timeout: checkTimeout(options.timeout),
+      sendQueueBytes: this.#limits.sendQueueBytes,
+      maxMessageBytes: this.#limits.maxMessageBytes,
+      seek: () => this.#dialer.dial(this.#capacity),
+      onConnect: () => handle.event("onConnect", options.onConnect),
+      onDisconnect: (reason) => handle.event("onDisconnect", options.onDisconnect, reason),
+    });
+    this.#dialer = new Dialer(handle, encoded, { name, codec: codecId(codec) }, {
+      onInvited: (index) => this.connection.invited(index),
       onConnected: (segment, index, peer) => this.#onConnected(segment, index, peer),
       onRefused: (error) => this.#onRefused(error),
     });
   }
 
-  /** Connects, within `connectTimeout`. Whoever calls it has checked the names of the options. */
+  /** Connects, within `connectTimeout`. The caller has checked the names of the options. */
   static async open(
     name: string,
     options: ClientOptions,
@@ -123,30 +116,28 @@ export class ClientCore {
   ): Promise<ClientCore> {
     const encoded = await encodeName(checkName(name));
     const timeout = checkTimeout(options.connectTimeout, DEFAULT_CONNECT_TIMEOUT);
-    options.signal?.throwIfAborted();
-    let core: ClientCore | undefined;
-    const closer = (): void => core?.closeNow();
-    const realm = await Realm.acquire(options.directory, closer);
-    try {
-      core = new ClientCore(name, encoded, options, codec, factory, realm, closer);
-      core.#dial();
-      const { signal } = options;
-      await core.link.whenConnected(signal === undefined ? { timeout } : { timeout, signal });
-      return core;
-    } catch (error) {
-      if (core === undefined) realm.release(closer);
-      else core.closeNow();
-      throw error;
-    }
-  }
-
-  #dial(): void {
-    this.link.invited(this.#dialer.dial(this.#capacity));
+    const { directory, onError, signal } = options;
+    const what = `the client of server "${name}"`;
+    return await Handle.open(
+      { what, directory, onError, hasCallbacks: hasCallbacks(options), signal },
+      async (handle) => {
+        const core = new ClientCore(handle, name, encoded, options, codec, factory);
+        core.connection.open();
+        await core.connection.whenConnected(
+          signal === undefined ? { timeout } : { timeout, signal },
+        );
+        return core;
+      },
+    );
   }
 
   #onConnected(segment: Segment, index: number, peer: Peer): void {
-    const { handler, onOpen } = this.#factory((reason, cause) => this.#onGone(reason, cause));
-    const realm = this.#realm;
+    const { realm } = this.handle;
+    const { handler, onOpen } = this.#factory(this.handle, (reason, cause) => {
+      const reconnect = this.#options.reconnect !== false;
+      this.connection.gone(reason, cause, reconnect);
+      if (!reconnect) this.handle.close(new PeerGoneError(this.#name, reason));
+    });
     const connection = new Connection(
       realm,
       segment,
@@ -159,14 +150,13 @@ export class ClientCore {
     );
     onOpen(connection);
     this.#mayAdopt = this.#options.capacity === undefined; // the next server's, once more
-    this.link.connected(connection);
-    guarded(() => this.#options.onConnect?.(), this.#onFailure, "onConnect");
+    this.connection.connected(connection);
   }
 
   #onRefused(error: Error): void {
-    // The server died at the door: another one may come.
-    if (error instanceof PeerGoneError || this.#adopt(error)) this.#redial();
-    else this.closeNow(error);
+    // The server died before it answered: another one may come.
+    if (error instanceof PeerGoneError || this.#adopt(error)) this.connection.seek();
+    else this.handle.close(error);
   }
 
   /** Takes over the capacity that the server wants. False if it isn't that, or was done already. */
@@ -181,39 +171,9 @@ export class ClientCore {
     return true;
   }
 
-  #onGone(reason: GoneReason, cause: unknown): void {
-    this.link.disconnected();
-    const { onDisconnect, reconnect } = this.#options;
-    guarded(() => onDisconnect?.(reason), this.#onFailure, "onDisconnect");
-    if (cause !== undefined) this.#onPeerError(cause);
-    if (this.link.isClosed) return;
-    if (reconnect === false) this.closeNow(new PeerGoneError(this.#name, reason));
-    else this.#redial();
-  }
-
-  #redial(): void {
-    this.link.retry(
-      () => this.#dial(),
-      this.#onPeerError,
-      (error) => {
-        this.closeNow(error);
-        this.#onFailure(error, "looking for the next server");
-      },
-    );
-  }
-
   /** Sends what is queued, then closes. */
   async close(): Promise<void> {
-    await this.link.connection?.drained(CLOSE_TIMEOUT);
-    this.closeNow();
-  }
-
-  /** Closes at once. */
-  closeNow(reason?: unknown): void {
-    if (this.link.isClosed) return;
-    // The server goes on: the link alone would say that it is closed.
-    this.link.close(reason ?? new ClosedError(`the client of server "${this.#name}"`));
-    this.#dialer.close();
-    this.#realm.release(this.#closer);
+    await this.connection.drained(CLOSE_TIMEOUT);
+    this.handle.close();
   }
 }

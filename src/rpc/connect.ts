@@ -8,7 +8,7 @@ import type { Codec } from "../codec/codec.ts";
 import { messagePack } from "../codec/messagepack.ts";
 import type { Connection } from "../connection/connection.ts";
 import type { ReconnectingConnection } from "../connection/reconnecting_connection.ts";
-import { errorSink, OwnPromise, peerErrorSink } from "../failures.ts";
+import { OwnPromise } from "../failures.ts";
 import { checkOptions, checkTimeout, WAIT_OPTIONS } from "../options.ts";
 import type { OptionsOf, WaitOptions } from "../options.ts";
 import { BaseClient } from "./base_client.ts";
@@ -64,15 +64,13 @@ export async function connect<Api>(
   const codec = checkCodec(options.codec ?? messagePack);
   const timeout = checkTimeout(options.timeout);
   const exchanges = new WeakMap<Connection, Exchange>();
-  const what = `the client of server "${name}"`;
-  const core = await ClientCore.open(name, options, codec.name, (onGone) => {
+  const core = await ClientCore.open(name, options, codec.name, (handle, onGone) => {
     const exchange = new Exchange({
       codec,
       api: undefined,
       exposeStacks: options.exposeStacks !== false,
       timeout,
-      onFailure: errorSink(options.onError, what),
-      onPeerError: peerErrorSink(options.onError, what),
+      handle,
       onGone,
     });
     return {
@@ -118,7 +116,7 @@ export class Client<Api> extends BaseClient implements Calls<Api> {
     timeout: number,
   ) {
     super(name, core);
-    this.#link = core.link;
+    this.#link = core.connection;
     this.#exchanges = exchanges;
     this.#codec = codec;
     this.#timeout = timeout;

@@ -6,23 +6,26 @@
  */
 import { Invitation } from "../connection/handshake.ts";
 import type { Offer } from "../connection/handshake.ts";
-import { readSide } from "../connection/handshake.ts";
 import { CausewayError, PeerGoneError } from "../errors.ts";
 import { Kind, ServerLayout, SideState } from "../memory/layout.ts";
 import { Segment } from "../memory/segment.ts";
+import type { Handle } from "../wake/handle.ts";
 import type { Peer, Realm } from "../wake/realm.ts";
 import { CLIENTS, SERVER, SERVERS } from "./folders.ts";
 
 /** What came of dialing. */
 export interface DialerEvents {
-  /** We were let in. */
+  /** An invitation is published, and its answer will come at this source. */
+  onInvited(index: number): void;
+  /** The server accepted. */
   onConnected(segment: Segment, index: number, peer: Peer): void;
-  /** We were refused, or the server died at the door (then dialing again makes sense). */
+  /** The server refused, or died before it answered (then dialing again makes sense). */
   onRefused(error: Error): void;
 }
 
 /** See the module. */
 export class Dialer {
+  readonly #handle: Handle;
   readonly #realm: Realm;
   readonly #encoded: string;
   readonly #terms: Omit<Offer, "capacity">;
@@ -30,27 +33,34 @@ export class Dialer {
   #invitation: Invitation | undefined;
 
   constructor(
-    realm: Realm,
+    handle: Handle,
     encoded: string,
     terms: Omit<Offer, "capacity">,
     events: DialerEvents,
   ) {
-    this.#realm = realm;
+    this.#handle = handle;
+    this.#realm = handle.realm;
     this.#encoded = encoded;
     this.#terms = terms;
     this.#events = events;
+    handle.onClose(() => this.#close());
   }
 
-  /** Asks to be let in with rings of that size, and returns the source index to wait at. */
+  /**
+   * Offers rings of that size, and returns the source index to wait at. If it failed after
+   * the invitation was published, for want of descriptors, the next call announces that one.
+   */
   dial(capacity: number): number {
-    const offer = { ...this.#terms, capacity };
-    const folder = [CLIENTS, this.#encoded];
-    this.#invitation = Invitation.publish(
-      this.#realm,
-      folder,
-      offer,
-      (invitation) => this.#onAnswer(invitation, offer),
-    );
+    if (this.#invitation === undefined) {
+      const offer = { ...this.#terms, capacity };
+      this.#invitation = Invitation.publish(
+        this.#handle,
+        [CLIENTS, this.#encoded],
+        offer,
+        (invitation) => this.#onAnswer(invitation, offer),
+      );
+      this.#events.onInvited(this.#invitation.index);
+    }
     const { index } = this.#invitation;
     this.#announce();
     return index;
@@ -78,36 +88,40 @@ export class Dialer {
   }
 
   #onAnswer(invitation: Invitation, offer: Offer): void {
-    this.#invitation = undefined;
     const { name } = offer;
     const refusal = invitation.refusal(name, offer);
     if (refusal !== undefined) {
-      invitation.withdraw();
-      this.#events.onRefused(refusal);
+      this.#refused(invitation, refusal);
       return;
     }
+    const peer = invitation.acquirePeer();
+    if (peer === undefined) {
+      this.#refused(invitation, new PeerGoneError(name, "died"));
+      return;
+    }
+    this.#invitation = undefined;
     const { segment, index, path } = invitation.accept();
-    this.#realm.directory.removeFile(path); // by us if the server died before it could
-    let refused: CausewayError = new PeerGoneError(name, "died");
+    // By us if the server died before it could.
+    this.#realm.eventually(() => this.#realm.directory.removeFile(path));
     try {
-      const peer = this.#realm.acquirePeer(readSide(segment, "b").node);
-      if (peer !== undefined) {
-        this.#events.onConnected(segment, index, peer);
-        return;
-      }
+      this.#events.onConnected(segment, index, peer);
     } catch (error) {
       if (!(error instanceof CausewayError)) throw error;
-      refused = error; // What the server wrote is garbage.
+      this.#refused(invitation, error); // what the server wrote is garbage
     }
-    invitation.withdraw();
-    this.#events.onRefused(refused);
   }
 
-  /** Gives up. */
-  close(): void {
-    if (this.#invitation === undefined) return;
-    this.#invitation.withdraw();
+  #refused(invitation: Invitation, reason: CausewayError): void {
     this.#invitation = undefined;
+    invitation.withdraw();
+    this.#events.onRefused(reason);
+  }
+
+  #close(): void {
+    const invitation = this.#invitation;
+    if (invitation === undefined) return;
+    this.#invitation = undefined;
+    invitation.withdraw();
     this.#realm.directory.prune([CLIENTS, this.#encoded]);
   }
 }

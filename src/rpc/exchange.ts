@@ -19,9 +19,10 @@ import {
   UnknownMethodError,
 } from "../errors.ts";
 import { guardedResult, isPromiseLike, OwnPromise } from "../failures.ts";
-import type { ErrorSink } from "../failures.ts";
 import { RecordFlag } from "../ring/record.ts";
 import type { GoneReason } from "../errors.ts";
+import type { AsyncScope } from "../platform/binding.ts";
+import type { Handle } from "../wake/handle.ts";
 import { MemoryPassing } from "../share/passing.ts";
 import type { Holds } from "../share/passing.ts";
 import { runCall } from "./context.ts";
@@ -31,6 +32,7 @@ import { StreamReferences } from "./stream_references.ts";
 import type { StreamEnd } from "./stream_references.ts";
 
 type Bytes = Uint8Array<ArrayBuffer>;
+type Callable = (...args: unknown[]) => unknown;
 
 /** The method id of calls of functions: `[id, arguments]` is the payload. */
 const FUNCTION_CALL = 0xffff;
@@ -45,10 +47,8 @@ export interface ExchangeOptions {
   readonly exposeStacks: boolean;
   /** How long calls of the peer's functions wait, in ms. */
   readonly timeout: number;
-  /** Failures of code of this side that nobody waits for. */
-  readonly onFailure: ErrorSink;
-  /** What a peer did wrong and doesn't wait to hear of. */
-  readonly onPeerError: ErrorSink;
+  /** What was opened: takes failures that no caller waits for. */
+  readonly handle: Handle;
   readonly onGone: (reason: GoneReason, cause: unknown) => void;
 }
 
@@ -72,6 +72,8 @@ class StreamAnswer {
 
 /** See the module. */
 export class Exchange implements ConnectionHandler {
+  /** See {@linkcode ConnectionHandler}. */
+  readonly scope: AsyncScope | undefined;
   readonly #options: ExchangeOptions;
   readonly #codec: Codec;
   readonly #functions: Functions;
@@ -88,6 +90,7 @@ export class Exchange implements ConnectionHandler {
 
   constructor(options: ExchangeOptions) {
     this.#options = options;
+    this.scope = options.handle.scope;
     this.#codec = options.codec;
     this.#streams = new StreamReferences(
       () => this.#connection!.streams,
@@ -317,7 +320,7 @@ export class Exchange implements ConnectionHandler {
     try {
       this.#streams.within({ ends }, () => this.#decode(payload));
     } catch (error) {
-      this.#options.onPeerError(error);
+      this.#options.handle.reportPeer(error);
     }
     endAll(ends, undefined);
   }
@@ -328,10 +331,10 @@ export class Exchange implements ConnectionHandler {
     try {
       invoke = this.#prepare(method, payload);
     } catch (error) {
-      this.#options.onPeerError(error);
+      this.#options.handle.reportPeer(error);
       return;
     }
-    const { onFailure } = this.#options;
+    const { report: onFailure } = this.#options.handle;
     try {
       guardedResult(invoke(), onFailure, this.#describe(method));
     } catch (error) {
@@ -379,9 +382,11 @@ export class Exchange implements ConnectionHandler {
       throw new CodecError("the call of a function is no list of its id and its arguments");
     }
     const [id, args] = message as [number, unknown[]];
-    const value = this.#functions.find(id);
-    if (value === undefined) throw new UnknownMethodError(`there is no function ${id} any longer`);
-    return () => Reflect.apply(value, undefined, args);
+    const found = this.#functions.find(id);
+    if (found === undefined) throw new UnknownMethodError(`there is no function ${id} any longer`);
+    // In the context of the call that it was passed to.
+    const { value, scope } = found;
+    return () => this.#options.handle.reactor.call(scope, value as Callable, undefined, ...args);
   }
 
   /** See {@linkcode ConnectionHandler}. */
@@ -424,7 +429,7 @@ export class Exchange implements ConnectionHandler {
 
   /** See {@linkcode ConnectionHandler}. */
   onPeerError(error: unknown): void {
-    this.#options.onPeerError(error);
+    this.#options.handle.reportPeer(error);
   }
 }
 

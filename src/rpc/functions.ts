@@ -9,6 +9,8 @@
  * @module
  */
 import type { FunctionTable, ReferenceType } from "../codec/codec.ts";
+import { captureScope } from "../platform/async_scope.ts";
+import type { AsyncScope } from "../platform/async_scope.ts";
 
 type Callable = (...args: never[]) => unknown;
 
@@ -31,6 +33,8 @@ export interface FunctionCalls {
 
 interface Exported {
   readonly value: Callable;
+  /** The context of the call that it was passed to first. */
+  readonly scope: AsyncScope;
   readonly id: number;
   /** Times it was sent and not given back. */
   sent: number;
@@ -69,7 +73,7 @@ export class Functions implements FunctionTable {
   exportFunction(value: Callable): number {
     let exported = this.#ids.get(value);
     if (exported === undefined) {
-      exported = { value, id: this.#next++, sent: 0 };
+      exported = { value, scope: captureScope(), id: this.#next++, sent: 0 };
       this.#ids.set(value, exported);
       this.#exported.set(exported.id, exported);
     }
@@ -100,8 +104,8 @@ export class Functions implements FunctionTable {
   }
 
   /** A function of ours that the peer calls. */
-  find(id: number): Callable | undefined {
-    return this.#exported.get(id)?.value;
+  find(id: number): { readonly value: Callable; readonly scope: AsyncScope } | undefined {
+    return this.#exported.get(id);
   }
 
   /** The peer gives a function of ours back. */

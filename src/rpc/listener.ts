@@ -1,5 +1,5 @@
 /**
- * The door of a server: it publishes the server under its name and lets clients in.
+ * Publishes a server under its name and accepts clients.
  *
  *     <root>/rpc/<name>/server-<source>-<node>                    the server
  *     <root>/rpc-clients/<name>/join-<source>-<count>-<node>      clients that want in
@@ -21,15 +21,15 @@ import {
   writeRefusal,
   writeSide,
 } from "../connection/handshake.ts";
-import { CausewayError, NameTakenError } from "../errors.ts";
+import { CausewayError, isShortage, NameTakenError } from "../errors.ts";
 import { Header, Kind, Refusal, ServerLayout, SideState } from "../memory/layout.ts";
 import { Segment, writeText } from "../memory/segment.ts";
 import { Polled } from "../wake/reactor.ts";
-import type { Source } from "../wake/reactor.ts";
+import type { Handle } from "../wake/handle.ts";
 import type { Peer, Realm } from "../wake/realm.ts";
 import { CLIENTS, SERVER, SERVERS } from "./folders.ts";
 
-/** What a listener does with a client that was let in. */
+/** What a listener does with a client that it accepts. */
 export interface ListenerOptions {
   readonly name: string;
   /** The name as a file name. */
@@ -40,41 +40,54 @@ export interface ListenerOptions {
   readonly codec: string;
   readonly limits: ConnectionLimits;
   /** Makes the handler for a new connection; `onGone` must be told when it is gone. */
-  readonly welcome: (onGone: () => void) => {
+  readonly serve: (onGone: () => void) => {
     handler: ConnectionHandler;
     onOpen(connection: Connection): void;
   };
-  /** Told of clients that can't be let in. */
-  readonly onError: (error: unknown) => void;
 }
 
+/** The first and the longest time until clients that couldn't be accepted are tried again, in ms. */
+const FIRST_RETRY = 20;
+const LONGEST_RETRY = 1000;
+
 /** See the module. */
-export class Listener implements Source {
+export class Listener {
+  readonly #handle: Handle;
   readonly #realm: Realm;
   readonly #options: ListenerOptions;
   readonly #connections = new Set<Connection>();
-  readonly #source: number;
-  readonly #segment: Segment;
-  readonly #path: string;
+  #segment!: Segment;
+  #path = "";
   #announcements = 0;
-  #open = true;
+  #retryDelay = FIRST_RETRY;
+
+  private constructor(handle: Handle, options: ListenerOptions) {
+    this.#handle = handle;
+    this.#realm = handle.realm;
+    this.#options = options;
+  }
 
   /** Publishes the server. @throws {NameTakenError} A living server has the name. */
-  constructor(realm: Realm, options: ListenerOptions) {
-    this.#realm = realm;
-    this.#options = options;
-    this.#source = realm.reactor.reserve();
+  static async open(
+    handle: Handle,
+    options: ListenerOptions,
+    signal?: AbortSignal,
+  ): Promise<Listener> {
+    const listener = new Listener(handle, options);
+    const { realm } = handle;
+    const parts = [SERVERS, options.encoded];
     try {
-      const made = realm.directory.locked([SERVERS, options.encoded], (path) => this.#claim(path));
-      this.#segment = made.segment;
-      this.#path = made.path;
+      const made = await realm.locked(parts, (path) => listener.#claim(path), signal);
+      listener.#segment = made.segment;
+      listener.#path = made.path;
     } catch (error) {
-      realm.reactor.remove(this.#source);
-      realm.directory.prune([SERVERS, options.encoded]);
+      realm.directory.prune(parts);
       throw error;
     }
-    realm.reactor.attach(this.#source, this);
-    this.#admitAll();
+    handle.onClose(() => listener.#close());
+    handle.attach({ poll: () => listener.#poll(), arm: () => listener.#arm() });
+    listener.#acceptAll();
+    return listener;
   }
 
   #claim(folder: string): { segment: Segment; path: string } {
@@ -95,7 +108,7 @@ export class Listener implements Source {
   #publish(folder: string): { segment: Segment; path: string } {
     const { binding, directory, id } = this.#realm;
     const { name, capacity, codec, maxConnections } = this.#options;
-    const file = `${SERVER}${this.#source}-${id}`;
+    const file = `${SERVER}${this.#handle.index}-${id}`;
     const segment = Segment.create(binding, `${folder}/new-${file}`, {
       kind: Kind.server,
       pages: ServerLayout.pages,
@@ -104,7 +117,7 @@ export class Listener implements Source {
       codec: codecId(codec),
     })!;
     writeText(segment, ServerLayout.name, ServerLayout.nameBytes, name);
-    segment.setU32(ServerLayout.source, this.#source);
+    segment.setU32(ServerLayout.source, this.#handle.index);
     segment.setU32(ServerLayout.limit, Math.min(maxConnections, 0xffff_ffff));
     segment.setU32(ServerLayout.state, SideState.open);
     segment.releaseFile();
@@ -118,61 +131,74 @@ export class Listener implements Source {
     return this.#connections;
   }
 
-  /** See {@linkcode Source}. */
-  poll(): Polled {
-    if (!this.#open) return Polled.nothing;
+  #poll(): Polled {
     const announcements = this.#segment.u32(ServerLayout.announcements);
     if (announcements === this.#announcements) return Polled.nothing;
     this.#announcements = announcements;
-    try {
-      this.#admitAll();
-    } catch (error) {
-      // Out of descriptors, for one: who is connected has no part in it.
-      if (!(error instanceof CausewayError)) throw error;
-      this.#options.onError(error);
-    }
+    this.#acceptAll();
     return Polled.resolved;
   }
 
-  /** See {@linkcode Source}: who announcements rings without being asked. */
-  arm(): boolean {
-    return !this.#open || this.#segment.u32(ServerLayout.announcements) === this.#announcements;
+  /** A client that announces itself rings without being asked. */
+  #arm(): boolean {
+    return this.#segment.u32(ServerLayout.announcements) === this.#announcements;
   }
 
-  #admitAll(): void {
+  /** Accepts all that wait. What fails for want of descriptors or memory is tried again. */
+  #acceptAll(): void {
+    let isShort = false;
     const { directory } = this.#realm;
     const folder = directory.path(CLIENTS, this.#options.encoded);
-    for (const file of directory.list(folder)) {
-      if (!file.startsWith(INVITATION)) continue;
-      try {
-        this.#admit(`${folder}/${file}`);
-      } catch (error) {
-        if (!(error instanceof CausewayError)) throw error;
-        directory.removeFile(`${folder}/${file}`);
-        this.#options.onError(error);
+    try {
+      for (const file of directory.list(folder)) {
+        if (!file.startsWith(INVITATION)) continue;
+        if (!this.#tryAccept(`${folder}/${file}`)) isShort = true;
+        if (this.#handle.isClosed) return;
       }
-      if (!this.#open) return;
+      directory.prune([CLIENTS, this.#options.encoded]);
+    } catch (error) {
+      if (!isShortage(error)) throw error;
+      isShort = true;
+      this.#handle.reportPeer(error);
     }
-    directory.prune([CLIENTS, this.#options.encoded]);
+    if (!isShort) {
+      this.#retryDelay = FIRST_RETRY;
+      return;
+    }
+    this.#handle.startTimer(() => this.#acceptAll(), this.#retryDelay);
+    this.#retryDelay = Math.min(2 * this.#retryDelay, LONGEST_RETRY);
   }
 
-  #admit(path: string): void {
+  /** False if it has to be tried again. An invitation that makes no sense is removed. */
+  #tryAccept(path: string): boolean {
+    try {
+      this.#accept(path);
+    } catch (error) {
+      if (!(error instanceof CausewayError)) throw error;
+      this.#handle.reportPeer(error);
+      if (isShortage(error)) return false;
+      this.#realm.directory.removeFile(path);
+    }
+    return true;
+  }
+
+  #accept(path: string): void {
     const { binding, directory } = this.#realm;
     const segment = Segment.open(binding, path, Kind.connection);
     if (segment === undefined) return;
     segment.releaseFile();
-    let admitted = false;
+    let isAccepted = false;
     try {
       const client = readSide(segment, "a");
-      // Who was answered already, by a server that died then, comes again with a new invitation.
+      // One that was answered by a server that died then comes again with a new invitation.
       const waits = client.state === SideState.open &&
         readSide(segment, "b").state === SideState.absent;
       const peer = waits ? this.#realm.acquirePeer(client.node) : undefined;
-      if (peer !== undefined) admitted = this.#answer(segment, peer, client.source);
-    } finally {
-      // Not before there is an answer: if we die, the next server must find who still waits.
+      if (peer !== undefined) isAccepted = this.#answer(segment, peer, client.source);
+      // Not before there is an answer: if we die, the next server must find what still waits.
       directory.removeFile(path);
-      if (!admitted) segment.close();
+    } finally {
+      if (!isAccepted) segment.close();
     }
   }
 
@@ -185,7 +211,13 @@ export class Listener implements Source {
       this.#realm.releasePeer(peer);
       return false;
     }
-    const index = reactor.reserve();
+    let index: number;
+    try {
+      index = reactor.reserve();
+    } catch (error) {
+      this.#realm.releasePeer(peer);
+      throw error;
+    }
     writeSide(segment, "b", this.#realm.id, index);
     this.#connect(segment, index, peer);
     reactor.ring(peer.segment, source);
@@ -212,8 +244,8 @@ export class Listener implements Source {
   }
 
   #connect(segment: Segment, index: number, peer: Peer): void {
-    const { name, limits, welcome } = this.#options;
-    const { handler, onOpen } = welcome(() => {
+    const { name, limits, serve } = this.#options;
+    const { handler, onOpen } = serve(() => {
       this.#connections.delete(connection);
       this.#countConnections();
     });
@@ -233,24 +265,26 @@ export class Listener implements Source {
   }
 
   #countConnections(): void {
-    if (this.#open) this.#segment.setU32(ServerLayout.connections, this.#connections.size);
+    if (!this.#handle.isClosed) {
+      this.#segment.setU32(ServerLayout.connections, this.#connections.size);
+    }
   }
 
   /** Takes the name away and closes all connections. */
-  close(): void {
-    if (!this.#open) return;
-    this.#open = false;
+  #close(): void {
+    const { directory } = this.#realm;
     this.#segment.setU32(ServerLayout.state, SideState.closed);
-    this.#realm.directory.removeFile(this.#path);
-    this.#realm.reactor.remove(this.#source);
     for (const connection of this.#connections) connection.close();
     this.#connections.clear();
     this.#segment.close();
-    this.#realm.directory.prune([SERVERS, this.#options.encoded]);
+    this.#realm.eventually(() => {
+      directory.removeFile(this.#path);
+      directory.prune([SERVERS, this.#options.encoded]);
+    });
   }
 }
 
-/** Does the server of this file live and let clients in? */
+/** Does the server of this file live and accept clients? */
 function isServing(realm: Realm, path: string): boolean {
   const segment = Segment.open(realm.binding, path, Kind.server);
   if (segment === undefined) return false;

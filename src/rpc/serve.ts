@@ -6,7 +6,6 @@
 import { checkCodec } from "../codec/codec.ts";
 import type { Codec } from "../codec/codec.ts";
 import { messagePack } from "../codec/messagepack.ts";
-import { errorSink, peerErrorSink } from "../failures.ts";
 import { checkOptions, checkTimeout } from "../options.ts";
 import type { OptionsOf } from "../options.ts";
 import { ArgumentError } from "../errors.ts";
@@ -54,15 +53,13 @@ export async function serve(
   checkOptions(options, Object.keys(KNOWN));
   const codec = checkCodec(options.codec ?? messagePack);
   const timeout = checkTimeout(options.timeout);
-  const what = `server "${name}"`;
-  return await startServer(name, options, codec.name, (onGone) => {
+  return await startServer(name, options, codec.name, (handle, onGone) => {
     const exchange = new Exchange({
       codec,
       api,
       exposeStacks: options.exposeStacks !== false,
       timeout,
-      onFailure: errorSink(options.onError, what),
-      onPeerError: peerErrorSink(options.onError, what),
+      handle,
       onGone,
     });
     return { handler: exchange, onOpen: (connection) => exchange.use(connection) };

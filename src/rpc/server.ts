@@ -9,7 +9,6 @@ import type { CallContext } from "../connection/bytes_handler.ts";
 import type { Connection } from "../connection/connection.ts";
 import type { ConnectionHandler } from "../connection/handler.ts";
 import { checkCapacity } from "../memory/capacity.ts";
-import { errorSink, guarded, peerErrorSink } from "../failures.ts";
 import { checkOptions, checkTimeout } from "../options.ts";
 import { limitsOf, OPEN_OPTIONS } from "../connection/options.ts";
 import type { OpenOptions } from "../connection/options.ts";
@@ -17,7 +16,7 @@ import type { OptionsOf } from "../options.ts";
 import { ArgumentError } from "../errors.ts";
 import type { GoneReason } from "../errors.ts";
 import { checkName, encodeName } from "../memory/names.ts";
-import { Realm } from "../wake/realm.ts";
+import { Handle } from "../wake/handle.ts";
 import { ConnectionByteStreams } from "./byte_streams.ts";
 import type { BytesSource } from "./byte_streams.ts";
 import { Listener } from "./listener.ts";
@@ -69,7 +68,10 @@ const KNOWN: OptionsOf<RpcServerOptions> = {
 };
 
 /** Makes what serves one connection. `onGone` must be called when it is gone. */
-export type HandlerFactory = (onGone: (reason: GoneReason, cause: unknown) => void) => {
+export type HandlerFactory = (
+  handle: Handle,
+  onGone: (reason: GoneReason, cause: unknown) => void,
+) => {
   handler: ConnectionHandler;
   onOpen(connection: Connection): void;
 };
@@ -91,19 +93,15 @@ const CLOSE_TIMEOUT = 5000;
 export class RpcServer implements AsyncDisposable {
   /** The name it was opened with. */
   readonly name: string;
-  readonly #realm: Realm;
+  readonly #handle: Handle;
   readonly #listener: Listener;
-  readonly #closer: () => void;
-  #closed = false;
-  #referenced = false;
 
   /** Made by {@linkcode RpcServer.open} and {@linkcode serve} only. */
-  constructor(name: string, realm: Realm, listener: Listener, closer: () => void) {
+  constructor(name: string, handle: Handle, listener: Listener) {
     this.name = name;
-    this.#realm = realm;
+    this.#handle = handle;
     this.#listener = listener;
-    this.#closer = closer;
-    this.ref();
+    handle.ref();
   }
 
   /**
@@ -114,10 +112,10 @@ export class RpcServer implements AsyncDisposable {
    */
   static async open(name: string, options: RpcServerOptions = {}): Promise<RpcServer> {
     checkOptions(options, Object.keys(KNOWN));
-    return await startServer(name, options, "bytes", (onGone) => {
+    return await startServer(name, options, "bytes", (handle, onGone) => {
       const streams = new ConnectionByteStreams();
       return {
-        handler: bytesHandler(`server "${name}"`, options, onGone, streams),
+        handler: bytesHandler(handle, options, onGone, streams),
         onOpen: (connection) => streams.use(connection),
       };
     });
@@ -130,21 +128,17 @@ export class RpcServer implements AsyncDisposable {
 
   /** Was it closed? */
   get isClosed(): boolean {
-    return this.#closed;
+    return this.#handle.isClosed;
   }
 
   /** Keeps the process alive until the server is closed; so it is from the start. */
   ref(): void {
-    if (this.#referenced || this.#closed) return;
-    this.#referenced = true;
-    this.#realm.reactor.ref();
+    this.#handle.ref();
   }
 
   /** Lets the process end though the server is open. */
   unref(): void {
-    if (!this.#referenced) return;
-    this.#referenced = false;
-    this.#realm.reactor.unref();
+    this.#handle.unref();
   }
 
   /**
@@ -154,10 +148,7 @@ export class RpcServer implements AsyncDisposable {
   async close(): Promise<void> {
     const open = [...this.#listener.connections];
     await Promise.all(open.map((connection) => connection.drained(CLOSE_TIMEOUT)));
-    if (this.#closed) return;
-    this.unref();
-    this.#closed = true;
-    this.#closer();
+    this.#handle.close();
   }
 
   /** The same as {@linkcode RpcServer.close}. */
@@ -178,47 +169,33 @@ export async function startServer(
   const limits = limitsOf(options);
   const maxConnections = checkMaxConnections(options.maxConnections);
   const capacity = options.capacity === undefined ? 0 : checkCapacity(options.capacity);
-  const what = `server "${name}"`;
-  const onFailure = errorSink(options.onError, what);
-  const onPeerError = peerErrorSink(options.onError, what);
-  let listener: Listener | undefined;
-  const closer = (): void => {
-    listener?.close();
-    realm.release(closer);
-  };
-  const notify = (event: "onConnect" | "onDisconnect"): void => {
-    guarded(() => options[event]?.(listener?.connections.size ?? 0), onFailure, event);
-  };
-  const realm = await Realm.acquire(options.directory, closer);
-  try {
-    listener = new Listener(realm, {
-      name,
-      encoded,
-      maxConnections,
-      capacity,
-      codec,
-      limits,
-      // Whatever lies at the door is the fault of somebody else: it must not end this process.
-      onError: onPeerError,
-      welcome(onGone) {
-        const made = factory((_reason, cause) => {
-          onGone();
-          notify("onDisconnect");
-          if (cause !== undefined) onPeerError(cause);
-        });
-        const onOpen = (connection: Connection): void => {
-          made.onOpen(connection);
-          // Clients that waited at the door are let in before there is a listener.
-          queueMicrotask(() => notify("onConnect"));
-        };
-        return { handler: made.handler, onOpen };
-      },
-    });
-  } catch (error) {
-    realm.release(closer);
-    throw error;
-  }
-  return new RpcServer(name, realm, listener, closer);
+  const { directory, onError, signal } = options;
+  return await Handle.open(
+    { what: `server "${name}"`, directory, onError, hasCallbacks: true, signal },
+    async (handle) => {
+      const listener: Listener = await Listener.open(handle, {
+        name,
+        encoded,
+        maxConnections,
+        capacity,
+        codec,
+        limits,
+        serve(onGone) {
+          const made = factory(handle, (_reason, cause) => {
+            onGone();
+            handle.event("onDisconnect", options.onDisconnect, listener.connections.size);
+            if (cause !== undefined) handle.reportPeer(cause);
+          });
+          const onOpen = (connection: Connection): void => {
+            made.onOpen(connection);
+            handle.event("onConnect", () => options.onConnect?.(listener.connections.size));
+          };
+          return { handler: made.handler, onOpen };
+        },
+      }, signal);
+      return new RpcServer(name, handle, listener);
+    },
+  );
 }
 
 function checkMaxConnections(value: number | undefined): number {

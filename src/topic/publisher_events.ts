@@ -31,12 +31,12 @@ export class PublisherEvents implements SubscriberTableEvents {
   }
 
   joined(id: string): void {
-    this.#later(() => this.#handle.notify(this.#options.onConnect, id));
+    this.#later(() => this.#handle.event("onConnect", this.#options.onConnect, id));
     this.#later(() => this.onJoined());
   }
 
   left(id: string, reason: TopicGoneReason): void {
-    this.#later(() => this.#handle.notify(this.#options.onDisconnect, id, reason));
+    this.#later(() => this.#handle.event("onDisconnect", this.#options.onDisconnect, id, reason));
     // It may have held others back.
     this.#handle.heat();
   }

@@ -119,7 +119,7 @@ export class Subscriber<T = unknown> implements AsyncDisposable, AsyncIterable<T
     this.id = idOf(identity.participant);
     const registration = register(handle, path, identity);
     this.#subscriptions = new Subscriptions(handle, path, identity, registration, {
-      connected: (publisher) => handle.notify(options.onConnect, publisher),
+      connected: (publisher) => handle.event("onConnect", options.onConnect, publisher),
       gone: (publisher, reason, wasOpen) => this.#onGone(publisher, reason, wasOpen),
       failed: (error) => handle.reportPeer(error),
     });
@@ -380,7 +380,7 @@ export class Subscriber<T = unknown> implements AsyncDisposable, AsyncIterable<T
       if (this.#options.onMessage === undefined) this.#failures.push(error);
       else this.#handle.reportPeer(error);
     }
-    if (wasOpen) this.#handle.notify(this.#options.onDisconnect, publisher, reason);
+    if (wasOpen) this.#handle.event("onDisconnect", this.#options.onDisconnect, publisher, reason);
   }
 
   /** Connects to publishers that came. */
@@ -399,7 +399,7 @@ export class Subscriber<T = unknown> implements AsyncDisposable, AsyncIterable<T
     this.#bytes += length;
     if (lost === 0) return;
     this.#lost += lost;
-    this.#handle.notify(this.#options.onLost, lost, subscription.id);
+    this.#handle.notify("onLost", this.#options.onLost, lost, subscription.id);
   }
 
   #valueOf(subscription: Subscription): T {

@@ -78,6 +78,8 @@ export class Handle {
   readonly #timers = new Set<{ stop(): void }>();
   readonly #closer: () => void;
   #index: number | undefined;
+  /** What happened before the user had it. */
+  #events: (() => void)[] | undefined = [];
   #isHeld = false;
   /** Why it was closed. */
   #reason: unknown;
@@ -114,6 +116,9 @@ export class Handle {
       signal?.throwIfAborted();
       // What it shares can turn out to be corrupt before its user has it.
       handle.checkOpen();
+      const opened = handle;
+      // The promises that hand it over are settled before the next turn.
+      realm.binding.nextTurn(() => opened.#opened());
       return made;
     } catch (error) {
       if (handle === undefined) realm.release(closer);
@@ -173,12 +178,12 @@ export class Handle {
     }
   }
 
-  /** Calls `look` when some node may have died. */
-  onDeathHint(look: () => void): void {
-    this.#hook(this.realm.onDeathHint, look);
+  /** Calls `look` when some node may have died; the function that is returned takes that back. */
+  onDeathHint(look: () => void): () => void {
+    return this.#hook(this.realm.onDeathHint, look);
   }
 
-  /** Calls `tell` once when a peer is proved dead; the function that is returned takes that back. */
+  /** Calls `tell` once when a peer is proved dead; the same. */
   onPeerDeath(peer: Peer, tell: () => void): () => void {
     return this.#hook(peer.onDeath, tell);
   }
@@ -186,9 +191,10 @@ export class Handle {
   #hook(hooks: Set<() => void>, task: () => void): () => void {
     const hook = (): void => this.guard(task);
     hooks.add(hook);
-    const forget = this.onClose(() => hooks.delete(hook));
+    const unhook = (): void => void hooks.delete(hook);
+    const forget = this.onClose(unhook);
     return () => {
-      hooks.delete(hook);
+      unhook();
       forget();
     };
   }
@@ -214,23 +220,29 @@ export class Handle {
 
   /**
    * Calls a callback of the user, if there is one, in the context in which it was registered.
-   * Its failure is reported.
+   * Its failure is reported under its name.
    */
-  notify<Args extends unknown[]>(callback: Callback<Args>, ...args: Args): void {
+  notify<Args extends unknown[]>(name: string, callback: Callback<Args>, ...args: Args): void {
     if (callback === undefined) return;
     const { reactor, scope } = this;
-    guarded(() => reactor.call(scope, callback, undefined, ...args), this.report, callback.name);
+    guarded(() => reactor.call(scope, callback, undefined, ...args), this.report, name);
   }
 
   /**
-   * The same after the present work: where a callback must not come in between, or before the
-   * user has what was opened.
+   * The same for what happens to what was opened, such as `onConnect`: not before the user has
+   * it, though it may happen before.
    */
-  notifyLater<Args extends unknown[]>(callback: Callback<Args>, ...args: Args): void {
+  event<Args extends unknown[]>(name: string, callback: Callback<Args>, ...args: Args): void {
     if (callback === undefined) return;
-    queueMicrotask(() => {
-      if (!this.#isClosed) this.notify(callback, ...args);
-    });
+    if (this.#events === undefined) this.notify(name, callback, ...args);
+    else this.#events.push(() => this.notify(name, callback, ...args));
+  }
+
+  /** The user has it now. */
+  #opened(): void {
+    const events = this.#events ?? [];
+    this.#events = undefined;
+    for (const event of events) event();
   }
 
   // -------------------------------------------------------------------- the end

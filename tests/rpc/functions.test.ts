@@ -25,11 +25,11 @@ test("a function of ours has one id, as long as the peer has it", () => {
   const id = functions.exportFunction(one);
   assert.equal(functions.exportFunction(one), id);
   assert.notEqual(functions.exportFunction(two), id);
-  assert.equal(functions.find(id), one);
+  assert.equal(functions.find(id)?.value, one);
   functions.release(id, 1);
-  assert.equal(functions.find(id), one, "it was sent twice");
+  assert.equal(functions.find(id)?.value, one, "it was sent twice");
   functions.release(id, 1);
-  assert.equal(functions.find(id), undefined);
+  assert.equal(functions.find(id)?.value, undefined);
   assert.notEqual(functions.exportFunction(one), id, "an id isn't used again");
 });
 
@@ -40,7 +40,7 @@ test("a function that was sent again in the meantime stays", () => {
   functions.exportFunction(one);
   functions.exportFunction(one);
   functions.release(id, 2);
-  assert.equal(functions.find(id), one);
+  assert.equal(functions.find(id)?.value, one);
 });
 
 test("giving back what isn't there, or too often, harms nothing", () => {
@@ -50,16 +50,16 @@ test("giving back what isn't there, or too often, harms nothing", () => {
   functions.release(id + 1, 1);
   functions.release(0, 0xffff_ffff);
   functions.release(id, 0);
-  assert.equal(functions.find(id), one);
+  assert.equal(functions.find(id)?.value, one);
   functions.release(id, 0xffff_ffff);
-  assert.equal(functions.find(id), undefined);
+  assert.equal(functions.find(id)?.value, undefined);
   functions.release(id, 1);
 });
 
 test("only what was sent can be found", () => {
   const { functions } = table();
   for (const id of [0, 1, -1, NaN, 2 ** 32, "constructor", "__proto__", undefined, {}]) {
-    assert.equal(functions.find(id as number), undefined);
+    assert.equal(functions.find(id as number)?.value, undefined);
   }
 });
 

@@ -14,6 +14,7 @@ import {
 import { messagePack } from "../../src/codec/messagepack.ts";
 import type { Connection } from "../../src/connection/connection.ts";
 import { MAX_METHOD_NAME, MAX_METHOD_NAMES } from "../../src/connection/limits.ts";
+import type { Handle } from "../../src/wake/handle.ts";
 import type { IncomingCall } from "../../src/connection/incoming.ts";
 import { Exchange } from "../../src/rpc/exchange.ts";
 import { Random, seed } from "../support/random.ts";
@@ -54,8 +55,7 @@ class Peer {
       api,
       exposeStacks: false,
       timeout: 1000,
-      onFailure() {},
-      onPeerError() {},
+      handle: { report() {}, reportPeer() {} } as unknown as Handle,
       onGone() {},
     });
     this.#exchange.use({ release() {}, streams: { decodeWith() {} } } as unknown as Connection);

@@ -122,10 +122,10 @@ test("what can't be opened, or isn't wanted any more, leaves nothing behind", as
 test("a callback that throws or rejects is reported, and so is an onError that does", async (t) => {
   using scratch = new Scratch();
   const { handle, errors } = await open(scratch);
-  handle.notify(() => {
+  handle.notify("callback", () => {
     throw new Error("thrown");
   });
-  handle.notify(() => Promise.reject(new Error("rejected")));
+  handle.notify("callback", () => Promise.reject(new Error("rejected")));
   await until(() => errors.length === 2, "both");
   assert.deepEqual(errors.map(String), ["Error: thrown", "Error: rejected"]);
   handle.close();
@@ -137,7 +137,7 @@ test("a callback that throws or rejects is reported, and so is an onError that d
   };
   const options = { what: "thing", directory: scratch.path, onError };
   const other = await Handle.open(options, (made) => made);
-  other.notify(() => {
+  other.notify("callback", () => {
     throw new Error("thrown");
   });
   assert.deepEqual(written.map((line) => String(line[1])), ["Error: thrown", "Error: of onError"]);
@@ -161,7 +161,7 @@ test("callbacks run in the context in which the handle was opened", async () => 
             poll() {
               if (due === 0) return Polled.nothing;
               due--;
-              handle.notify(callback);
+              handle.notify("callback", callback);
               return Polled.done;
             },
             arm: () => due === 0,
@@ -182,8 +182,8 @@ test("callbacks run in the context in which the handle was opened", async () => 
   // From within a callback, by a blocking wait, in a context that the callback entered.
   seen.length = 0;
   storage.run("three", () => {
-    one.handle.notify(() => {
-      storage.run("inner", () => two.handle.notify(callback));
+    one.handle.notify("callback", () => {
+      storage.run("inner", () => two.handle.notify("callback", callback));
       callback();
     });
     callback();
