@@ -136,15 +136,13 @@ export class RecordDispatcher {
     }
     switch (kind) {
       case RecordKind.request:
-        return this.#onRequest(record, payload);
+        return this.#inScope(this.#onRequest, record, payload);
       case RecordKind.response:
         return this.#onResponse(flags, correlation, payload);
       case RecordKind.message:
-        this.#handler.onMessage(record.method, payload);
-        return false;
+        return this.#inScope(this.#onMessage, record, payload);
       case RecordKind.cancel:
-        this.#incoming.get(correlation)?.cancel();
-        return false;
+        return this.#inScope(this.#onCancel, record, payload);
       case RecordKind.define:
         this.#handler.onDefine?.(record.method, payload ?? NO_BYTES);
         return true;
@@ -160,6 +158,25 @@ export class RecordDispatcher {
       default:
         throw new CorruptSegmentError(`a record of the unknown kind ${kind}`);
     }
+  }
+
+  /** Calls what calls the user's code, in the context in which that was registered. */
+  #inScope(
+    task: (record: RecordFields, payload: Bytes | undefined) => boolean,
+    record: RecordFields,
+    payload: Bytes | undefined,
+  ): boolean {
+    return this.#reactor.call(this.#handler.scope, task, this, record, payload);
+  }
+
+  #onMessage({ method }: RecordFields, payload: Bytes | undefined): boolean {
+    this.#handler.onMessage(method, payload);
+    return false;
+  }
+
+  #onCancel({ correlation }: RecordFields): boolean {
+    this.#incoming.get(correlation)?.cancel();
+    return false;
   }
 
   #onStreamData(flags: number, id: number, payload: Bytes | undefined): boolean {

@@ -357,8 +357,8 @@ export class Reactor {
     // The callback may change its context and come back here, through a blocking call.
     this.#scope = undefined;
     try {
+      if (scope !== undefined) this.#preferredScope = scope;
       if (scope === outer || scope === undefined) return Reflect.apply(task, self, args);
-      this.#preferredScope = scope;
       return scope.runInAsyncScope(task, self, ...args);
     } finally {
       this.#scope = outer;
