@@ -24,6 +24,7 @@ import { Handle } from "../wake/handle.ts";
 import { Polled } from "../wake/reactor.ts";
 import { WaitQueue } from "../wake/wait_queue.ts";
 import type { Attempt } from "../wake/wait_queue.ts";
+import type { Yielder } from "../wake/yielder.ts";
 import { CountWaiters } from "./count_waiters.ts";
 import { FOLDER, idOf } from "./folder.ts";
 import { LagLimit } from "./lag_limit.ts";
@@ -84,6 +85,7 @@ export class Publisher<T = unknown> implements AsyncDisposable {
   readonly #line: WaitQueue;
   readonly #lag: LagLimit;
   readonly #waiters: CountWaiters;
+  readonly #yielder: Yielder;
   readonly #report = (error: unknown): void => this.#handle.report(error);
   #loan: Loan | undefined;
   #bytes = 0;
@@ -111,6 +113,7 @@ export class Publisher<T = unknown> implements AsyncDisposable {
     this.#producer = table.producer;
     this.#lag = new LagLimit(table, limits.maxLag, limits.lagAction);
     this.#waiters = new CountWaiters(handle.reactor);
+    this.#yielder = handle.reactor.yielder;
     this.#line = new WaitQueue(handle.reactor, handle.index, () => this.#producer.setWaiting());
     events.onJoined = () => this.#waiters.tell(this.#table.size);
     events.onLookAgain = () => {
@@ -217,7 +220,7 @@ export class Publisher<T = unknown> implements AsyncDisposable {
     try {
       const payload = this.#encode(value);
       if (this.#line.length === 0 && !options?.signal?.aborted && this.#write(payload)) {
-        return this.#handle.reactor.yielder.pause();
+        return this.#yielder.pause();
       }
       const kept = keepEncoded(this.#codec, payload);
       return this.#attended(
@@ -319,7 +322,6 @@ export class Publisher<T = unknown> implements AsyncDisposable {
         isKept = true;
         for (let i = from; i < all.length; i++) all[i] = keepEncoded(this.#codec, all[i]!);
       };
-      const { yielder } = this.#handle.reactor;
       for (const payload of all ?? this.#encodeEach(values)) {
         if (this.#line.length > 0 || options?.signal?.aborted || !this.#put(payload)) {
           this.#serve();
@@ -328,10 +330,10 @@ export class Publisher<T = unknown> implements AsyncDisposable {
           await this.#waitBounded(() => this.#write(kept) || undefined, kept.length, options);
         }
         if (++count % WAKE_EVERY === 0) this.#serve();
-        if (yielder.isDue()) {
+        if (this.#yielder.isDue()) {
           this.#serve();
           keepRest(count);
-          await yielder.turn();
+          await this.#yielder.turn();
         }
       }
     } finally {
@@ -355,7 +357,7 @@ export class Publisher<T = unknown> implements AsyncDisposable {
         return true;
       };
       if (this.#line.length === 0 && !options?.signal?.aborted && write(parts)) {
-        return this.#handle.reactor.yielder.pause();
+        return this.#yielder.pause();
       }
       const kept = parts.map(copyBytes);
       return this.#attended(this.#waitBounded(() => write(kept), length, options));

@@ -419,9 +419,18 @@ export class Subscriber<T = unknown> implements AsyncDisposable, AsyncIterable<T
       }
       this.#count(subscription);
       if (this.isClosed) return undefined;
-      const read = (): Received<T> => ({ value: this.#valueOf(subscription) });
-      const received = this.#subscriptions.guarded(subscription, read);
+      const received = this.#read(subscription);
       if (received !== undefined) return received;
+    }
+  }
+
+  /** The message; `undefined` if its publisher wrote what it can't have. */
+  #read(subscription: Subscription): Received<T> | undefined {
+    try {
+      return { value: this.#valueOf(subscription) };
+    } catch (error) {
+      this.#subscriptions.corrupt(subscription, error);
+      return undefined;
     }
   }
 
@@ -446,8 +455,7 @@ export class Subscriber<T = unknown> implements AsyncDisposable, AsyncIterable<T
   ): void {
     let value: Received<T> | undefined;
     try {
-      const read = (): Received<T> => ({ value: this.#valueOf(subscription) });
-      value = this.#subscriptions.guarded(subscription, read);
+      value = this.#read(subscription);
     } catch (error) {
       this.#handle.reportPeer(error);
     }

@@ -119,7 +119,7 @@ export class Subscriptions {
     try {
       return subscription.open();
     } catch (error) {
-      this.#corrupt(subscription, error);
+      this.corrupt(subscription, error);
       return false;
     }
   }
@@ -177,17 +177,8 @@ export class Subscriptions {
 
   // --------------------------------------------------------------- going
 
-  /** Runs what reads shared memory: what is corrupt there ends the subscription and nothing else. */
-  guarded<T>(subscription: Subscription, task: () => T): T | undefined {
-    try {
-      return task();
-    } catch (error) {
-      this.#corrupt(subscription, error);
-      return undefined;
-    }
-  }
-
-  #corrupt(subscription: Subscription, error: unknown): void {
+  /** Reading failed. What is corrupt in shared memory ends the subscription; the rest is thrown. */
+  corrupt(subscription: Subscription, error: unknown): void {
     if (!(error instanceof CorruptSegmentError)) throw error;
     subscription.end("corrupt");
     this.#events.failed(error);
@@ -244,7 +235,7 @@ export class Subscriptions {
     try {
       return subscription.next();
     } catch (error) {
-      this.#corrupt(subscription, error);
+      this.corrupt(subscription, error);
       return false;
     }
   }

@@ -50,6 +50,9 @@ const declarations: Record<string, string> = {
     import type { Publisher } from "@causeway/ipc";
     declare const publisher: Publisher<Uint8Array>;
     declare const camera: { readInto(bytes: Uint8Array): void };`,
+  "src/topic/subscriber.ts": `
+    import type { Subscriber } from "@causeway/ipc";
+    declare const subscriber: Subscriber<string>, isFirst: (value: string) => boolean;`,
 };
 
 /** The other side of a file's examples, or of one of them, which runs in a worker. */
