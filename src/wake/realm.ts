@@ -34,6 +34,10 @@ export class Peer {
 /** The first and the longest time between two tries in the background, in ms. */
 const FIRST_RETRY = 5;
 const LONGEST_RETRY = 1000;
+/** How long the end of a process waits for others at most, in ms. */
+const LONGEST_END = 1000;
+/** Rounds of closing at the end of a process. */
+const MOST_ROUNDS = 3;
 
 const realms = new Map<string, Realm>();
 
@@ -55,6 +59,8 @@ export class Realm {
   readonly #peers = new Map<string, Peer>();
   readonly #closers = new Set<() => void>();
   #closed = false;
+  /** When the end of the process has to be over. */
+  #endsBy = 0;
 
   private constructor(loaded: Binding, directory: RuntimeDirectory) {
     this.binding = loaded;
@@ -159,9 +165,25 @@ export class Realm {
     });
   }
 
-  /** The process or worker ends: closes everything that is open in this realm. */
+  /**
+   * The process or worker ends: closes everything that is open in this realm. There is no later
+   * time then, so what has to be tried again is tried here, blocking the thread for a while.
+   */
   closeAll(): void {
-    for (const closer of [...this.#closers]) this.reactor.guard(closer);
+    this.#endsBy = performance.now() + LONGEST_END;
+    // Closing can leave something for later, which is one more to be closed.
+    for (let round = 0; round < MOST_ROUNDS && this.#closers.size > 0; round++) {
+      for (const closer of [...this.#closers]) this.reactor.guard(closer);
+    }
+  }
+
+  /** Tries until it is possible, or the time for that is over. */
+  #tryAtEnd(task: () => unknown): void {
+    while (!this.#try(task) && performance.now() < this.#endsBy) {
+      const words = this.#segment.words;
+      const block = Atomics.load(words, NodeLayout.block >> 2);
+      this.binding.shim.cw_wait(this.#segment.address, NodeLayout.block, block, 1000);
+    }
   }
 
   // ------------------------------------------------------------------- locks
@@ -223,7 +245,7 @@ export class Realm {
     };
     // Called when the process ends.
     const closer = (): void => {
-      this.#try(task);
+      this.#tryAtEnd(task);
       end();
     };
     const retry = (): void => {

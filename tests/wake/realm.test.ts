@@ -86,6 +86,21 @@ test("what can't be done now is done later, and the realm lives until then", asy
   scratch[Symbol.dispose]();
 });
 
+test("at the end of a process, what can't be done at once is done before it", async () => {
+  const scratch = new Scratch();
+  let realm: Realm;
+  let tries = 0;
+  const closer = (): void => {
+    realm.eventually(() => ++tries < 20 ? BUSY : undefined);
+    realm.release(closer);
+  };
+  realm = await Realm.acquire(scratch.path, closer);
+  realm.closeAll();
+  assert.equal(tries, 20);
+  assert.deepEqual(scratch.files(), []);
+  scratch[Symbol.dispose]();
+});
+
 test("an error that doesn't pass ends the tries", async () => {
   const scratch = new Scratch();
   const closer = (): void => {};
