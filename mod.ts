@@ -68,6 +68,7 @@ export type { LockOptions, SyncWaitOptions } from "./src/sync/shared_state.ts";
 export { Queue } from "./src/queue/queue.ts";
 export type { QueueOptions, TypedQueueOptions } from "./src/queue/queue.ts";
 export { Delivery } from "./src/queue/delivery.ts";
+export type { RejectOptions } from "./src/queue/delivery.ts";
 export type { QueueStatistics } from "./src/queue/core.ts";
 export { Publisher } from "./src/topic/publisher.ts";
 export type { PublisherOptions, PublisherStatistics } from "./src/topic/publisher.ts";

@@ -286,12 +286,15 @@ export const QueueChunk = {
 export const ChunkState = { free: 0, open: 1, full: 2, filling: 3, retired: 4 } as const;
 
 /**
- * States of a record of a queue, its first word. `taken` has a holder, from bit 8 on;
- * bit 4 says that it was taken before by somebody who didn't finish.
+ * States of a record of a queue, in bits 0 to 3 of its first word. Bits 8 to 15 of a `taken` one
+ * say which member holds it. Bits 16 to 30 count how often it was taken and given back, by its
+ * holder or for a dead one; the count stops at its largest value.
  */
 export const JobState = { unwritten: 0, ready: 1, taken: 2, done: 3 } as const;
 /** See {@linkcode JobState}. */
-export const REDELIVERED = 0x10;
+export const RETURNS_SHIFT = 16;
+/** See {@linkcode JobState}. */
+export const MAX_RETURNS = 0x7fff;
 
 /**
  * A pipe: a membership with a ring of slots that all have one size. Capacity: slots, a

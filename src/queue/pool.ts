@@ -19,10 +19,12 @@ import {
   Header,
   JobState,
   MAX_CAPACITY,
+  MAX_RETURNS,
   MIN_CAPACITY,
   QUEUE_CHUNKS,
   QueueChunk,
   QueueLayout,
+  RETURNS_SHIFT,
 } from "../memory/layout.ts";
 import type { Segment } from "../memory/segment.ts";
 import { show } from "../options.ts";
@@ -33,10 +35,28 @@ export const JOB_HEADER = 8;
 export const STATE_MASK = 0xf;
 /** Where the holder begins in a state word. */
 export const HOLDER_SHIFT = 8;
+/** The part of a record's state word that counts how often it was given back. */
+const RETURNS_MASK = MAX_RETURNS << RETURNS_SHIFT;
 /** A chunk with less room than this is full: nothing is appended to it any more. */
 export const LEAST_ROOM = 16;
 
-/** Bytes of headers and chunks behind the membership' own. */
+/** The state word of a record that is taken by a member; `ready` is its word until then. */
+export function takenWord(ready: number, member: number): number {
+  return JobState.taken | (member << HOLDER_SHIFT) | (ready & RETURNS_MASK);
+}
+
+/** The state word of a record that is given back; `taken` is its word until then. */
+export function returnedWord(taken: number): number {
+  const returns = Math.min(returnsIn(taken) + 1, MAX_RETURNS);
+  return JobState.ready | (returns << RETURNS_SHIFT);
+}
+
+/** How often a record was taken and given back. */
+export function returnsIn(word: number): number {
+  return (word & RETURNS_MASK) >> RETURNS_SHIFT;
+}
+
+/** Bytes of headers and chunks behind the membership's own. */
 export function queueBytes(capacity: number): number {
   return QUEUE_CHUNKS * QueueChunk.bytes + capacity;
 }
@@ -60,7 +80,7 @@ function isCapacity(capacity: number): boolean {
     (capacity & (capacity - 1)) === 0;
 }
 
-/** Checks a segment that exists, before anybody joins it. */
+/** Checks a segment that exists, before it is joined. */
 export function checkQueue(segment: Segment): void {
   const capacity = segment.u32(Header.capacity);
   if (isCapacity(capacity) && segment.size >= QueueLayout.chunks + queueBytes(capacity)) return;

@@ -4,27 +4,38 @@
  * Messages of one producer are taken in the order in which it enqueued them. A
  * process that dies loses at most the message that it was enqueueing; what it had
  * taken and not acknowledged is delivered again. A process that is stopped keeps what
- * it holds, and nobody else has to wait for it.
+ * it holds, and the others go on.
  *
  * @module
  */
 import { checkCodec } from "../codec/codec.ts";
 import type { Codec } from "../codec/codec.ts";
-import { keepBetween, keepEncoded } from "../codec/copy.ts";
 import { messagePack } from "../codec/messagepack.ts";
-import { checkOptions, checkTimeout, show } from "../options.ts";
-import type { WaitOptions } from "../options.ts";
-import { ArgumentError, CodecError, MessageTooLargeError, TimeoutError } from "../errors.ts";
+import {
+  checkCount,
+  checkFlag,
+  checkOptions,
+  checkTimeout,
+  show,
+  WAIT_OPTIONS,
+} from "../options.ts";
+import type { OptionsOf, WaitOptions } from "../options.ts";
+import { ArgumentError, TimeoutError } from "../errors.ts";
+import { MAX_RETURNS } from "../memory/layout.ts";
 import { checkName, encodeName } from "../memory/names.ts";
 import { passMemory } from "../share/passing.ts";
-import type { Holds, PassingCodec } from "../share/passing.ts";
 import { Membership } from "../membership/membership.ts";
+import { Handle } from "../wake/handle.ts";
 import { Realm } from "../wake/realm.ts";
-import type { WaitLimits, WaitQueue } from "../wake/wait_queue.ts";
-import { QUEUE_FOLDER, QueueCore } from "./core.ts";
-import type { QueueStatistics } from "./core.ts";
-import { Delivery } from "./delivery.ts";
+import type { WaitQueue } from "../wake/wait_queue.ts";
+import type { WaitLimits } from "../wake/waiting.ts";
+import { QueueConsumer } from "./consumer.ts";
+import { DEFAULT_CAPACITY, QUEUE_FOLDER, QueueCore } from "./core.ts";
+import type { CoreParameters, QueueStatistics } from "./core.ts";
+import { DeadLetters } from "./dead_letters.ts";
+import type { Delivery } from "./delivery.ts";
 import { checkQueueCapacity } from "./pool.ts";
+import { QueueProducer } from "./producer.ts";
 
 /** Options of {@linkcode Queue.open}. */
 export interface QueueOptions {
@@ -36,13 +47,40 @@ export interface QueueOptions {
   /** How values become bytes; all who use the queue need the same. Default {@linkcode messagePack}. */
   codec?: Codec;
   /**
-   * The queue stays with its messages when nobody has it open, until
+   * The queue stays with its messages when no process has it open, until
    * {@linkcode Queue.remove} or the end of the system. Default: it goes with its last
-   * user. Once somebody said so, it is.
+   * user. It is enough that one user says so.
    */
   durable?: boolean;
   /** Milliseconds that calls wait, unless they say otherwise. Default: for ever. */
   timeout?: number;
+  /**
+   * A message that was delivered so often, by {@linkcode Queue.take}, and wasn't acknowledged, goes
+   * to the dead-letter queue. All consumers should say the same. Default: it is delivered again
+   * and again.
+   */
+  maxAttempts?: number;
+  /**
+   * The name of the queue to which messages go that can't be processed: those that were delivered
+   * `maxAttempts` times, those that are rejected with `deadLetter`, and those that
+   * {@linkcode Queue.dequeue} can't decode. It has the same codec; it is made if there is none,
+   * with the same capacity, and durable if this queue is opened so.
+   */
+  deadLetter?: string;
+  /**
+   * The most bytes of messages that may wait for room. An `enqueue` beyond it, which a program that
+   * awaits each one never makes, is refused with a {@linkcode BackpressureError}. A message that is
+   * alone may be larger. Default 16 MiB. Each message counts 128 bytes more.
+   */
+  sendQueueBytes?: number;
+  /**
+   * Told of failures that no caller waits for: a message that {@linkcode Queue.dequeue} can't
+   * decode and that there is no dead-letter queue for, an `enqueue` that failed and wasn't awaited,
+   * memory of the queue that makes no sense. Default: `console.error`.
+   */
+  onError?: (error: unknown) => void;
+  /** Gives up opening. */
+  signal?: AbortSignal;
   /**
    * The runtime directory in which processes meet: an absolute path. Default:
    * `CAUSEWAY_DIR`, or a private one of the user.
@@ -50,14 +88,21 @@ export interface QueueOptions {
   directory?: string;
 }
 
-const OPTIONS = [
-  "capacity",
-  "codec",
-  "durable",
-  "timeout",
-  "directory",
-] as const satisfies readonly (keyof QueueOptions)[];
-const WAIT_OPTIONS = ["timeout", "signal"] as const satisfies readonly (keyof WaitOptions)[];
+const OPTIONS: OptionsOf<QueueOptions> = {
+  capacity: true,
+  codec: true,
+  durable: true,
+  timeout: true,
+  maxAttempts: true,
+  deadLetter: true,
+  sendQueueBytes: true,
+  onError: true,
+  signal: true,
+  directory: true,
+};
+const NAMES = Object.keys(OPTIONS);
+const WAIT_NAMES = Object.keys(WAIT_OPTIONS);
+const DEFAULT_SEND_QUEUE = 16 << 20;
 
 /**
  * The options of {@linkcode Queue.open} with a codec that knows the type of its values:
@@ -68,8 +113,15 @@ export type TypedQueueOptions<C extends Codec> =
   & { codec: C }
   & (unknown extends ReturnType<C["decode"]> ? { codec: never } : unknown);
 
-/** Takes a payload that was claimed to what the caller gets. */
-type Decode<T> = (payload: Uint8Array<ArrayBuffer>) => T;
+/** The options, checked, with defaults. */
+interface Settings {
+  readonly core: CoreParameters;
+  readonly deadLetter: CoreParameters | undefined;
+  readonly codec: Codec;
+  readonly timeout: number;
+  readonly maxAttempts: number;
+  readonly sendQueueBytes: number;
+}
 
 /**
  * One user of a queue: it may enqueue, dequeue, or both.
@@ -86,55 +138,39 @@ type Decode<T> = (payload: Uint8Array<ArrayBuffer>) => T;
 export class Queue<T = unknown> implements AsyncDisposable {
   /** The name it was opened with. */
   readonly name: string;
-  readonly #realm: Realm;
+  readonly #handle: Handle;
   readonly #core: QueueCore;
-  readonly #codec: PassingCodec;
+  readonly #producer: QueueProducer<T>;
+  readonly #consumer: QueueConsumer<T>;
   readonly #timeout: number;
-  readonly #closer: () => void;
-  readonly #decode: Decode<T>;
-  /** The same for a message that is done when it is handed over. */
-  readonly #decodeDone: Decode<T>;
-  #referenced = false;
 
   private constructor(
     name: string,
-    realm: Realm,
+    handle: Handle,
     core: QueueCore,
-    codec: PassingCodec,
-    timeout: number,
-    closer: () => void,
+    settings: Settings,
+    deadLetters: DeadLetters | undefined,
+    report: (error: unknown) => void,
   ) {
     this.name = name;
-    this.#realm = realm;
+    this.#handle = handle;
     this.#core = core;
-    this.#codec = codec;
+    const { timeout, maxAttempts, sendQueueBytes } = settings;
     this.#timeout = timeout;
-    this.#closer = closer;
-    const { memory } = codec;
-    this.#decode = (payload) => {
-      try {
-        const value = codec.decode(payload);
-        if (value !== undefined) return value as T;
-      } catch (error) {
-        memory.takeReceived()?.release();
-        throw error;
-      }
-      throw new CodecError(`the codec "${codec.name}" read undefined, which no message can be`);
-    };
-    this.#decodeDone = (payload) => {
-      const value = this.#decode(payload);
-      memory.takeReceived()?.release();
-      return value;
-    };
+    const { realm } = handle;
+    const codec = passMemory(settings.codec, realm, { hold: "held", keepReceived: true });
+    const { yielder } = realm.reactor;
+    this.#producer = new QueueProducer({ core, codec, yielder, sendQueueBytes, report });
+    this.#consumer = new QueueConsumer(core, codec, { maxAttempts, deadLetters, report });
   }
 
   /**
-   * Opens a queue, or makes it. It doesn't keep the process alive, but who waits in it
+   * Opens a queue, or makes it. It doesn't keep the process alive, but a call that waits
    * does; see {@linkcode Queue.ref}.
    *
    * @throws {CapacityMismatchError} It exists with another capacity.
    * @throws {CodecMismatchError} It exists with another codec.
-   * @throws {LimitError} 256 have it open already.
+   * @throws {LimitError} It is open 256 times already.
    * @throws {NoSpaceError} The file system can't hold it.
    * @throws {ArgumentError} An option is out of range.
    */
@@ -145,30 +181,20 @@ export class Queue<T = unknown> implements AsyncDisposable {
   /** The same, for values of a given type. */
   static open<T = unknown>(name: string, options?: QueueOptions): Promise<Queue<T>>;
   static async open<T>(name: string, options: QueueOptions = {}): Promise<Queue<T>> {
-    checkOptions(options, OPTIONS);
-    const encoded = await encodeName(checkName(name));
-    const { capacity, durable = false, directory } = options;
-    if (capacity !== undefined) checkQueueCapacity(capacity);
-    if (typeof durable !== "boolean") {
-      throw new ArgumentError(`\`durable\` is true or false, got ${show(durable)}`);
-    }
-    const timeout = checkTimeout(options.timeout, Infinity);
-    const given = checkCodec(options.codec ?? messagePack);
-    const parameters = { name, encoded, capacity, codec: given.name, durable };
-    return await Realm.open(
-      directory,
-      (realm, closer) => {
-        const core = QueueCore.open(realm, parameters);
-        const codec = passMemory(given, realm, { hold: "held", keepReceived: true });
-        return new Queue<T>(name, realm, core, codec, timeout, closer);
-      },
-      (queue) => queue.#closeNow(),
-    );
+    const settings = await settingsOf(name, options);
+    const { directory, onError, signal } = options;
+    const what = `queue "${name}"`;
+    return await Handle.open({ what, directory, onError, signal }, async (handle) => {
+      const report = reporter(handle, onError);
+      const core = await QueueCore.open(handle, settings.core, signal);
+      const deadLetters = settings.deadLetter &&
+        await openDeadLetters(handle, core, settings.deadLetter, report, signal);
+      return new Queue<T>(name, handle, core, settings, deadLetters, report);
+    });
   }
 
   /**
-   * Removes a durable queue with all messages in it. False if there is none, or
-   * somebody has it open.
+   * Removes a durable queue with all messages in it. False if there is none, or it is open.
    */
   static async remove(name: string, options: { directory?: string } = {}): Promise<boolean> {
     checkOptions(options, ["directory"]);
@@ -181,7 +207,7 @@ export class Queue<T = unknown> implements AsyncDisposable {
 
   /** Was it closed? */
   get isClosed(): boolean {
-    return this.#core.isClosed;
+    return this.#handle.isClosed;
   }
 
   /** Bytes for messages that it was made with. */
@@ -201,8 +227,7 @@ export class Queue<T = unknown> implements AsyncDisposable {
    * @throws {ClosedError}
    */
   get size(): number {
-    this.#core.checkOpen();
-    return this.#core.reader.count();
+    return this.#core.count();
   }
 
   /** What this side did so far. */
@@ -220,20 +245,14 @@ export class Queue<T = unknown> implements AsyncDisposable {
    */
   enqueue(value: T, options?: WaitOptions): Promise<void> {
     try {
-      const { core, limits } = this.#begin(options);
-      const payload = this.#encode(value);
-      if (core.room.length === 0 && core.put(payload)) return this.#pause();
-      const kept = keepEncoded(this.#codec, payload);
-      const holds = this.#codec.memory.watch();
-      const waiting = core.room.wait(() => core.put(kept) || undefined, this.#full, limits);
-      return this.#ended(waiting, () => holds?.release());
+      return this.#producer.enqueue(value, this.#limits(options));
     } catch (error) {
-      return Promise.reject(error);
+      return this.#producer.refuse(error);
     }
   }
 
   /**
-   * Enqueues a message if there is room now, and nobody waits for room before it.
+   * Enqueues a message if there is room now, and no other waits for room before it.
    *
    * @throws {MessageTooLargeError} It is larger than {@linkcode Queue.maxMessageBytes}.
    * @throws {CodecError} The codec can't carry it.
@@ -241,10 +260,7 @@ export class Queue<T = unknown> implements AsyncDisposable {
    */
   tryEnqueue(value: T): boolean {
     this.#core.checkOpen();
-    const payload = this.#encode(value);
-    if (this.#core.room.length === 0 && this.#core.put(payload)) return true;
-    this.#codec.memory.take()?.release();
-    return false;
+    return this.#producer.tryEnqueue(value);
   }
 
   /**
@@ -254,18 +270,11 @@ export class Queue<T = unknown> implements AsyncDisposable {
    * @throws {MessageTooLargeError} It is larger than {@linkcode Queue.maxMessageBytes}.
    */
   enqueueSync(value: T, options: { timeout?: number } = {}): void {
-    const { core, limits } = this.#begin(options);
-    const payload = this.#encode(value);
-    const holds = this.#codec.memory.watch();
-    try {
-      if (core.room.length === 0 && core.put(payload)) return;
-      // Handlers in this thread may run while it waits, and use the codec.
-      const kept = keepEncoded(this.#codec, payload);
-      this.#block(core.room, () => core.put(kept) || undefined, this.#full, limits.timeout);
-    } catch (error) {
-      holds?.release();
-      throw error;
-    }
+    const { timeout } = this.#limits(options);
+    const { what } = this.#producer;
+    this.#producer.enqueueSync(value, (attempt) => {
+      this.#block(this.#core.room, attempt, what, timeout);
+    });
   }
 
   /**
@@ -279,28 +288,9 @@ export class Queue<T = unknown> implements AsyncDisposable {
    */
   enqueueMany(values: Iterable<T>, options?: WaitOptions): Promise<void> {
     try {
-      const { core, limits } = this.#begin(options);
-      const { encoded, holds } = this.#encodeAll(values);
-      let payloads = encoded;
-      let next = core.room.length === 0 ? core.putMany(payloads, 0) : 0;
-      if (next === payloads.length) return this.#pause();
-      const { length } = payloads;
-      payloads = payloads.slice(next).map((payload) => keepEncoded(this.#codec, payload));
-      const from = next;
-      next = 0;
-      const attempt = (): true | undefined => {
-        next = core.putMany(payloads, next);
-        return next === payloads.length || undefined;
-      };
-      const tell = (error: unknown): never => {
-        releaseFrom(holds, from + next);
-        if (!(error instanceof TimeoutError)) throw error;
-        const what = `enqueueing ${length} messages in ${this.#what}`;
-        throw new TimeoutError(what, limits.timeout, `${from + next} of them are in the queue`);
-      };
-      return this.#ended(core.room.wait(attempt, this.#full, limits), tell);
+      return this.#producer.enqueueMany(values, this.#limits(options));
     } catch (error) {
-      return Promise.reject(error);
+      return this.#producer.refuse(error);
     }
   }
 
@@ -314,109 +304,79 @@ export class Queue<T = unknown> implements AsyncDisposable {
    */
   tryEnqueueMany(values: Iterable<T>): number {
     this.#core.checkOpen();
-    const { encoded, holds } = this.#encodeAll(values);
-    const next = this.#core.room.length > 0 ? 0 : this.#core.putMany(encoded, 0);
-    if (next < encoded.length) releaseFrom(holds, next);
-    return next;
+    return this.#producer.tryEnqueueMany(values);
   }
 
   /**
    * Waits for a message and takes it. It counts as done: if this process dies now, it
    * is lost. See {@linkcode Queue.take}.
    *
+   * A message that can't be decoded goes to the dead-letter queue; without one it is dropped
+   * and reported. The next one is taken then.
+   *
    * @throws {TimeoutError} There was none in time.
-   * @throws {CodecError} The codec can't read it; the message is dropped.
    */
   dequeue(options?: WaitOptions): Promise<T> {
-    return this.#receive(() => this.tryDequeue(), options);
+    return this.#receive(this.#dequeueOne, options);
   }
 
-  /**
-   * Takes a message if there is one. It counts as done.
-   *
-   * @throws {CodecError} The codec can't read it; the message is dropped.
-   */
+  /** Takes a message if there is one; see {@linkcode Queue.dequeue}. */
   tryDequeue(): T | undefined {
     this.#core.checkOpen();
-    const payload = this.#core.dequeue();
-    return payload === undefined ? undefined : this.#decodeDone(payload);
+    return this.#dequeueOne();
   }
 
   /**
-   * Takes a message, blocking the thread until there is one. It counts as done.
+   * Takes a message, blocking the thread until there is one; see {@linkcode Queue.dequeue}.
    *
    * @throws {TimeoutError} There was none in time.
-   * @throws {CodecError} The codec can't read it; the message is dropped.
    */
   dequeueSync(options: { timeout?: number } = {}): T {
-    return this.#receiveSync(() => this.tryDequeue(), options);
+    return this.#receiveSync(this.#dequeueOne, options);
   }
 
   /**
-   * Waits for a message, and takes it and those behind it, at most so many. They count
-   * as done.
+   * Waits for a message, and takes it and those behind it, at most so many; see
+   * {@linkcode Queue.dequeue}.
    *
    * @throws {TimeoutError} There was none in time.
-   * @throws {CodecError} The codec can't read one; all that were taken with it are dropped.
    */
   dequeueMany(most: number, options?: WaitOptions): Promise<T[]> {
     return this.#receive(() => this.#some(most), options);
   }
 
-  /**
-   * Takes the messages that are there, at most so many. They count as done.
-   *
-   * @throws {CodecError} The codec can't read one; all that were taken with it are dropped.
-   */
+  /** Takes the messages that are there, at most so many; see {@linkcode Queue.dequeue}. */
   tryDequeueMany(most: number): T[] {
     this.#core.checkOpen();
     return this.#some(most) ?? [];
   }
 
   /**
-   * Waits for a message, and takes it until it is acknowledged or given back.
+   * Waits for a message, and takes it until it is acknowledged or given back. Also one that
+   * can't be decoded: see {@linkcode Delivery.error}.
    *
    * A message that is held this way keeps the room of its thirty-second of the queue:
    * acknowledge soon, or choose a larger capacity.
    *
    * @throws {TimeoutError} There was none in time.
-   * @throws {CodecError} The codec can't read it; the message is dropped.
    */
   take(options?: WaitOptions): Promise<Delivery<T>> {
-    return this.#receive(() => this.tryTake(), options);
+    return this.#receive(this.#takeOne, options);
   }
 
-  /**
-   * Takes a message if there is one, until it is acknowledged or given back.
-   *
-   * @throws {CodecError} The codec can't read it; the message is dropped.
-   */
+  /** Takes a message if there is one; see {@linkcode Queue.take}. */
   tryTake(): Delivery<T> | undefined {
-    const core = this.#core;
-    core.checkOpen();
-    if (!core.take()) return undefined;
-    const { reader } = core;
-    const { chunk, position, redelivered } = reader;
-    let value: T;
-    try {
-      value = this.#decode(reader.payload);
-    } catch (error) {
-      // Given back it would come again and again.
-      reader.finish(chunk, position, redelivered);
-      throw error;
-    }
-    const holds = this.#codec.memory.takeReceived();
-    return new Delivery(core, value, chunk, position, redelivered, holds);
+    this.#core.checkOpen();
+    return this.#takeOne();
   }
 
   /**
    * The same as {@linkcode Queue.take}, blocking the thread.
    *
    * @throws {TimeoutError} There was none in time.
-   * @throws {CodecError} The codec can't read it; the message is dropped.
    */
   takeSync(options: { timeout?: number } = {}): Delivery<T> {
-    return this.#receiveSync(() => this.tryTake(), options);
+    return this.#receiveSync(this.#takeOne, options);
   }
 
   /** Messages as they come, each done when it is handed over, until the queue is closed here. */
@@ -460,16 +420,12 @@ export class Queue<T = unknown> implements AsyncDisposable {
 
   /** Keeps the process alive until the queue is closed. */
   ref(): void {
-    if (this.#referenced || this.isClosed) return;
-    this.#referenced = true;
-    this.#realm.reactor.ref();
+    this.#handle.ref();
   }
 
   /** Lets the process end though the queue is open. */
   unref(): void {
-    if (!this.#referenced) return;
-    this.#referenced = false;
-    this.#realm.reactor.unref();
+    this.#handle.unref();
   }
 
   /**
@@ -478,7 +434,7 @@ export class Queue<T = unknown> implements AsyncDisposable {
    */
   // deno-lint-ignore require-await
   async close(): Promise<void> {
-    this.#closeNow();
+    this.#handle.close();
   }
 
   /** The same as {@linkcode Queue.close}. */
@@ -486,104 +442,41 @@ export class Queue<T = unknown> implements AsyncDisposable {
     return this.close();
   }
 
-  #closeNow(): void {
-    if (this.isClosed) return;
-    this.unref();
-    try {
-      this.#core.close();
-    } finally {
-      this.#realm.release(this.#closer);
-    }
-  }
-
-  /** What is in the queue is sent: settled at once, or after a turn of the event loop. */
-  #pause(): Promise<void> {
-    return this.#realm.reactor.yielder.pause();
-  }
-
-  get #what(): string {
-    return `queue "${this.name}"`;
-  }
-
-  get #full(): string {
-    return `waiting for room in ${this.#what}`;
-  }
-
-  #begin(options: WaitOptions = {}): { core: QueueCore; limits: WaitLimits } {
-    this.#core.checkOpen();
-    checkOptions(options, WAIT_OPTIONS);
-    const { signal } = options;
-    const limits = { timeout: checkTimeout(options.timeout, this.#timeout), signal };
-    signal?.throwIfAborted();
-    return { core: this.#core, limits };
-  }
-
-  #encode(value: T): Uint8Array {
-    if (value === undefined) {
-      throw new ArgumentError("undefined is no message: it says that there is none; use null");
-    }
-    const payload = this.#codec.encode(value);
-    const { maxBytes } = this.#core;
-    if (payload.length <= maxBytes) return payload;
-    this.#codec.memory.take()?.release();
-    throw new MessageTooLargeError(
-      payload.length,
-      maxBytes,
-      this.#what,
-      "raise `capacity`, of which a message can take a thirty-second, or send it in parts",
-    );
-  }
-
-  /** With what holds the memory in each, by its index; mostly there is none. */
-  #encodeAll(values: Iterable<T>): { encoded: Uint8Array[]; holds: Map<number, Holds> } {
-    if (
-      typeof (values as Partial<Iterable<T>> | null | undefined)?.[Symbol.iterator] !== "function"
-    ) {
-      throw new ArgumentError(
-        `messages are a list, or something else that \`for of\` goes through, got ${
-          show(values)
-        }: ` +
-          "one message alone is for `enqueue`",
-      );
-    }
-    const holds = new Map<number, Holds>();
-    const encoded: Uint8Array[] = [];
-    const isLazy = !Array.isArray(values);
-    try {
-      for (const value of values) {
-        const payload = this.#encode(value);
-        const held = this.#codec.memory.watch();
-        if (held !== undefined) holds.set(encoded.length, held);
-        encoded.push(keepBetween(this.#codec, payload, isLazy));
-      }
-    } catch (error) {
-      releaseFrom(holds, 0);
-      throw error;
-    }
-    return { encoded, holds };
-  }
+  readonly #dequeueOne = (): T | undefined => this.#consumer.dequeue();
+  readonly #takeOne = (): Delivery<T> | undefined => this.#consumer.take();
 
   #some(most: number): T[] | undefined {
     if (!Number.isInteger(most) || most < 1) {
       throw new ArgumentError(`a whole number of messages from 1, got ${show(most)}`);
     }
-    const payloads = this.#core.dequeueMany(most);
-    return payloads.length === 0 ? undefined : payloads.map(this.#decodeDone);
+    const values = this.#consumer.dequeueMany(most);
+    return values.length === 0 ? undefined : values;
+  }
+
+  /** How long a call may wait; that it may be made now. */
+  #limits(options: WaitOptions = {}): WaitLimits {
+    this.#core.checkOpen();
+    checkOptions(options, WAIT_NAMES);
+    const { signal } = options;
+    signal?.throwIfAborted();
+    return { timeout: checkTimeout(options.timeout, this.#timeout), signal };
+  }
+
+  get #what(): string {
+    return `waiting for a message in ${this.#core.what}`;
   }
 
   #receive<R>(attempt: () => R | undefined, options?: WaitOptions): Promise<R> {
     try {
-      const { core, limits } = this.#begin(options);
-      return core.messages.wait(attempt, `waiting for a message in ${this.#what}`, limits);
+      return this.#core.messages.wait(attempt, this.#what, this.#limits(options));
     } catch (error) {
       return Promise.reject(error);
     }
   }
 
   #receiveSync<R>(attempt: () => R | undefined, options: { timeout?: number }): R {
-    const { core, limits } = this.#begin(options);
-    const what = `waiting for a message in ${this.#what}`;
-    return this.#block(core.messages, attempt, what, limits.timeout);
+    const { timeout } = this.#limits(options);
+    return this.#block(this.#core.messages, attempt, this.#what, timeout);
   }
 
   #block<R>(line: WaitQueue, attempt: () => R | undefined, what: string, timeout: number): R {
@@ -591,7 +484,7 @@ export class Queue<T = unknown> implements AsyncDisposable {
     try {
       for (;;) {
         try {
-          // In slices: timers, which look again for who waits, don't run meanwhile.
+          // In slices: timers, which look again for waits, don't run meanwhile.
           return line.waitSync(attempt, what, Math.min(end - performance.now(), BLOCKING_SLICE));
         } catch (error) {
           if (!(error instanceof TimeoutError)) throw error;
@@ -602,22 +495,79 @@ export class Queue<T = unknown> implements AsyncDisposable {
       this.#core.settle();
     }
   }
-
-  /** Calls `onFailure` if it fails, which may throw another error. */
-  async #ended(waited: Promise<unknown>, onFailure: (error: unknown) => void): Promise<void> {
-    try {
-      await waited;
-    } catch (error) {
-      onFailure(error);
-      throw error;
-    }
-  }
-}
-
-/** Nobody receives the messages from an index on. */
-function releaseFrom(holds: Map<number, Holds>, from: number): void {
-  for (const [index, held] of holds) if (index >= from) held.release();
 }
 
 /** Milliseconds after which a call that blocks looks again by itself. */
 const BLOCKING_SLICE = 1000;
+
+/** Checks the options. @throws {ArgumentError} */
+async function settingsOf(name: string, options: QueueOptions): Promise<Settings> {
+  checkOptions(options, NAMES);
+  const encoded = await encodeName(checkName(name));
+  const { capacity, deadLetter, maxAttempts = Infinity } = options;
+  if (capacity !== undefined) checkQueueCapacity(capacity);
+  const durable = checkFlag("durable", options.durable) === true;
+  checkCount("maxAttempts", maxAttempts, 1, maxAttempts === Infinity ? Infinity : MAX_RETURNS);
+  if (maxAttempts !== Infinity && deadLetter === undefined) {
+    throw new ArgumentError(
+      "`maxAttempts` needs `deadLetter`, the name of the queue to which messages go then",
+    );
+  }
+  if (deadLetter === name) {
+    throw new ArgumentError(`queue "${name}" can't be its own dead-letter queue`);
+  }
+  const { sendQueueBytes = DEFAULT_SEND_QUEUE } = options;
+  checkCount("sendQueueBytes", sendQueueBytes, 1, Infinity);
+  const codec = checkCodec(options.codec ?? messagePack);
+  const common = { codec: codec.name, durable, defaultCapacity: DEFAULT_CAPACITY };
+  return {
+    core: { ...common, name, encoded, capacity },
+    deadLetter: deadLetter === undefined ? undefined : {
+      ...common,
+      name: deadLetter,
+      encoded: await encodeName(checkName(deadLetter)),
+      capacity: undefined,
+    },
+    codec,
+    timeout: checkTimeout(options.timeout, Infinity),
+    maxAttempts,
+    sendQueueBytes,
+  };
+}
+
+/** Opens the dead-letter queue, which goes with the queue. */
+async function openDeadLetters(
+  handle: Handle,
+  core: QueueCore,
+  parameters: CoreParameters,
+  report: (error: unknown) => void,
+  signal: AbortSignal | undefined,
+): Promise<DeadLetters> {
+  const what = `dead-letter queue "${parameters.name}" of ${handle.what}`;
+  const directory = handle.realm.directory.root;
+  return await Handle.open({ what, directory, signal }, async (own) => {
+    const wished = { ...parameters, defaultCapacity: core.capacity };
+    const target = await QueueCore.open(own, wished, signal);
+    if (target.maxBytes < core.maxBytes) {
+      throw new ArgumentError(
+        `${what} has a capacity of ${target.capacity}, too small for the messages of a queue of ` +
+          `${core.capacity}: open it first with that capacity`,
+      );
+    }
+    handle.onClose(() => own.close());
+    return new DeadLetters(core, target, report);
+  });
+}
+
+/** What to do with a failure that no caller waits for; the console is told of the first one. */
+function reporter(
+  handle: Handle,
+  onError: ((error: unknown) => void) | undefined,
+): (error: unknown) => void {
+  let hasReported = false;
+  return (error) => {
+    if (onError === undefined && hasReported) return;
+    hasReported = true;
+    handle.report(error, "the first of them, give `onError` to be told of all");
+  };
+}

@@ -19,23 +19,29 @@ import {
   QUEUE_CHUNKS,
   QueueChunk,
   QueueLayout,
-  REDELIVERED,
 } from "../memory/layout.ts";
 import { LARGE, slabFor } from "../ring/slab.ts";
 import type { MemberTable } from "../membership/member_table.ts";
-import { HOLDER_SHIFT, JOB_HEADER, STATE_MASK } from "./pool.ts";
+import { JOB_HEADER, returnedWord, returnsIn, STATE_MASK, takenWord } from "./pool.ts";
 import type { ChunkPool } from "./pool.ts";
 
 const CHANGES = QueueLayout.changes >> 2;
 const NONE = -1;
+
+/** A message that was taken: where it is, and its state word. */
+export interface Taken {
+  readonly chunk: number;
+  readonly position: number;
+  readonly word: number;
+}
 
 /** See the module. After a claim its fields hold the message. */
 export class ChunkReader {
   /** Where the claimed message is: its chunk, and its position there. */
   chunk = 0;
   position = 0;
-  /** Was it taken before? */
-  redelivered = false;
+  /** Its state word: taken by us, or what it was when it was claimed as done. */
+  word = 0;
   /**
    * Was a hazard set on another chunk too since this was last cleared? A producer may
    * have found that one done, but read by us.
@@ -44,9 +50,14 @@ export class ChunkReader {
   /** A copy of its payload, of our own. */
   payload: Uint8Array<ArrayBuffer> = new Uint8Array();
 
+  /** How often the claimed message was taken and given back before. */
+  get returns(): number {
+    return returnsIn(this.word);
+  }
+
   readonly #pool: ChunkPool;
   readonly #hazard: number;
-  readonly #taken: number;
+  readonly #member: number;
   /** Chunks that may have messages for us, in their order. */
   readonly #list = new Int32Array(QUEUE_CHUNKS);
   #listed = 0;
@@ -63,7 +74,7 @@ export class ChunkReader {
   constructor(pool: ChunkPool, members: MemberTable, member: number) {
     this.#pool = pool;
     this.#hazard = members.word(member, Member.words);
-    this.#taken = JobState.taken | (member << HOLDER_SHIFT);
+    this.#member = member;
   }
 
   /**
@@ -80,15 +91,14 @@ export class ChunkReader {
       const at = (this.#pool.start(chunk) + position) >> 2;
       const state = Atomics.load(words, at);
       if ((state & STATE_MASK) !== JobState.ready || this.#isLate(found)) continue;
-      // Checked before it is claimed: who throws holds nothing.
+      // Checked before it is claimed: when it throws, nothing is held.
       const size = this.#pool.sizeAt(chunk, position);
-      const redelivered = state & REDELIVERED;
-      const next = keep ? this.#taken | redelivered : JobState.done;
+      const next = keep ? takenWord(state, this.#member) : JobState.done;
       if (Atomics.compareExchange(words, at, state, next) !== state) continue;
       this.#cursors[chunk] = position + size;
       this.chunk = chunk;
       this.position = position;
-      this.redelivered = redelivered !== 0;
+      this.word = keep ? next : state;
       this.#copy(chunk, position, size);
       return true;
     }
@@ -115,24 +125,24 @@ export class ChunkReader {
   }
 
   /** A message that was taken is done. */
-  finish(chunk: number, position: number, redelivered: boolean): void {
-    this.#settle(chunk, position, redelivered, JobState.done);
+  finish(taken: Taken): void {
+    this.#settle(taken, JobState.done);
   }
 
-  /** A message that was taken is for somebody else, before all that came after it. */
-  giveBack(chunk: number, position: number, redelivered: boolean): void {
-    this.#settle(chunk, position, redelivered, JobState.ready | REDELIVERED);
+  /** A message that was taken goes to the next consumer, before all that came after it. */
+  giveBack(taken: Taken): void {
+    const { chunk, word } = taken;
+    this.#settle(taken, returnedWord(word));
     const { words } = this.#pool;
     Atomics.add(words, this.#pool.header(chunk, QueueChunk.rewinds), 1);
     Atomics.add(words, CHANGES, 1);
   }
 
-  #settle(chunk: number, position: number, redelivered: boolean, state: number): void {
+  #settle({ chunk, position, word }: Taken, next: number): void {
     const at = (this.#pool.start(chunk) + position) >> 2;
-    const taken = this.#taken | (redelivered ? REDELIVERED : 0);
-    const found = Atomics.compareExchange(this.#pool.words, at, taken, state);
-    if (found === taken) return;
-    throw this.#pool.corrupt(`a message that we hold has the state ${found}, not ${taken}`);
+    const found = Atomics.compareExchange(this.#pool.words, at, word, next);
+    if (found === word) return;
+    throw this.#pool.corrupt(`a message that we hold has the state ${found}, not ${word}`);
   }
 
   /**

@@ -11,15 +11,13 @@
 import { CorruptSegmentError } from "../errors.ts";
 import {
   ChunkState,
-  JobState,
   Member,
   MembershipLayout,
   QUEUE_CHUNKS,
   QueueChunk,
   QueueLayout,
-  REDELIVERED,
 } from "../memory/layout.ts";
-import { HOLDER_SHIFT, STATE_MASK } from "./pool.ts";
+import { HOLDER_SHIFT, returnedWord, takenWord } from "./pool.ts";
 import type { ChunkPool } from "./pool.ts";
 
 /** `self` is the member that does it, which reads nothing at the moment. */
@@ -29,7 +27,7 @@ export function recoverMember(pool: ChunkPool, member: number, self: number): vo
     try {
       recoverChunk(pool, chunk, member, self);
     } catch (error) {
-      // Who uses that chunk is told. The others must go on.
+      // The users of that chunk are told. The other chunks are recovered.
       if (!(error instanceof CorruptSegmentError)) throw error;
     }
   }
@@ -78,12 +76,11 @@ function letGo(pool: ChunkPool, chunk: number): void {
 
 function giveBack(pool: ChunkPool, chunk: number, member: number): void {
   const { words } = pool;
-  const taken = JobState.taken | (member << HOLDER_SHIFT);
   for (let position = 0; !pool.isEnd(chunk, position);) {
     const at = (pool.start(chunk) + position) >> 2;
     const state = Atomics.load(words, at);
-    if ((state & ~REDELIVERED) === taken && (state & STATE_MASK) === JobState.taken) {
-      Atomics.compareExchange(words, at, state, JobState.ready | REDELIVERED);
+    if (takenWord(state, member) === state) {
+      Atomics.compareExchange(words, at, state, returnedWord(state));
     }
     position += pool.sizeAt(chunk, position);
   }

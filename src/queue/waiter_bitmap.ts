@@ -1,7 +1,7 @@
 /**
- * MemberTable of a queue that sleep until there is something: a bit for each, so that
- * one look says whether anybody does. Whoever takes a bit away rings its member, or
- * is that member; a bit has only one taker.
+ * Members of a queue that sleep until there is something: a bit for each, so that one look
+ * says whether there are any. A member that takes a bit away rings the bit's member, or is
+ * that member; a bit is taken once.
  *
  * @module
  */
@@ -27,7 +27,7 @@ export class WaiterBitmap {
     Atomics.or(this.#words, this.#first + (member >> 5), 1 << (member & 31));
   }
 
-  /** Takes the bit of a member; false if somebody else did, or it was never set. */
+  /** Takes the bit of a member; false if another member did, or it was never set. */
   take(member: number): boolean {
     const bit = 1 << (member & 31);
     const at = this.#first + (member >> 5);
@@ -35,7 +35,7 @@ export class WaiterBitmap {
       (Atomics.and(this.#words, at, ~bit) & bit) !== 0;
   }
 
-  /** Does anybody sleep? */
+  /** Does a member sleep? */
   any(): boolean {
     const words = (this.#members.used + 31) >> 5;
     for (let i = 0; i < words; i++) {
@@ -44,14 +44,19 @@ export class WaiterBitmap {
     return false;
   }
 
-  /** Rings one; false if nobody sleeps. */
+  /** Rings one member that sleeps; false if there is none. */
   ringOne(): boolean {
     const { used } = this.#members;
     for (let i = 0; i < used; i++) {
       const member = (this.#turn + i) % used;
       if (!this.take(member)) continue;
       this.#turn = member + 1;
-      this.#members.ring(member);
+      try {
+        this.#members.ring(member);
+      } catch (error) {
+        this.add(member); // it is still asleep
+        throw error;
+      }
       return true;
     }
     return false;

@@ -24,7 +24,7 @@ import { removeUnused } from "../memory/nodes.ts";
 import { Segment } from "../memory/segment.ts";
 import type { Realm } from "../wake/realm.ts";
 import { describeMemory, Mapping, MEMORY_FOLDER } from "./mapping.ts";
-import { adoptMemory, mappingOf, passed, SharedMemory } from "./shared_memory.ts";
+import { adoptMemory, goneMemory, mappingOf, passed, SharedMemory } from "./shared_memory.ts";
 
 /** What it is called in a message, see {@linkcode ReferenceType}. */
 const TAG = 77;
@@ -61,7 +61,11 @@ export class Holds {
 export interface PassingOptions {
   /** `"held"`: one receiver, and a hold until then. `"open"`: any number; the sender keeps it open. */
   readonly hold: "held" | "open";
-  /** Received holds aren't removed, but given by {@linkcode MemoryPassing.takeReceived}. */
+  /**
+   * Received holds aren't removed, but given by {@linkcode MemoryPassing.takeReceived}. Memory that is
+   * gone doesn't make its message useless: it arrives as memory whose views throw, and
+   * {@linkcode MemoryPassing.takeGone} says so.
+   */
   readonly keepReceived?: boolean;
 }
 
@@ -78,6 +82,7 @@ export class MemoryPassing implements ReferenceType {
   #underWay: Hold[] = [];
   #lookAfter = LOOK_AFTER;
   #received: Hold[] = [];
+  #gone: MemoryGoneError | undefined;
   #closed = false;
   readonly #onEnd = (): void => this.close();
 
@@ -117,7 +122,14 @@ export class MemoryPassing implements ReferenceType {
   /** See {@linkcode ReferenceType}. */
   importObject(reference: unknown): SharedMemory {
     const [encoded, file] = checkReference(reference);
-    const memory = adoptMemory(this.#realm, encoded);
+    let memory: SharedMemory;
+    try {
+      memory = adoptMemory(this.#realm, encoded);
+    } catch (error) {
+      if (!this.#keepReceived || !(error instanceof MemoryGoneError)) throw error;
+      this.#gone = error;
+      return goneMemory(error);
+    }
     if (file !== undefined) {
       const hold = { encoded, file };
       if (this.#keepReceived) this.#received.push(hold);
@@ -165,6 +177,13 @@ export class MemoryPassing implements ReferenceType {
     const holds = new Holds(this.#realm, this.#received);
     this.#received = [];
     return holds;
+  }
+
+  /** Why memory in the value that was just decoded is gone; mostly there is none. */
+  takeGone(): MemoryGoneError | undefined {
+    const gone = this.#gone;
+    if (gone !== undefined) this.#gone = undefined;
+    return gone;
   }
 
   /** Releases all holds that weren't taken: nobody will receive what was sent here. */

@@ -7,6 +7,7 @@
  * @module
  */
 import { ArgumentError, ClosedError, CodecError, NotSharedError } from "../errors.ts";
+import type { MemoryGoneError } from "../errors.ts";
 import { MembershipLayout, PAGE } from "../memory/layout.ts";
 import { checkName, encodeName, randomBytes } from "../memory/names.ts";
 import { checkOptions } from "../options.ts";
@@ -58,6 +59,8 @@ const owners = new WeakMap<ArrayBufferLike, SharedMemory>();
 
 /** For the rest of this room: what was received by reference. */
 export let adoptMemory: (realm: Realm, encoded: string) => SharedMemory;
+/** For the rest of this room: stands for memory that is gone. */
+export let goneMemory: (error: MemoryGoneError) => SharedMemory;
 let openWish: (
   directory: string | undefined,
   wishOf: (realm: Realm) => MemoryWish,
@@ -83,9 +86,11 @@ export let passed: (memory: SharedMemory) => void;
 export class SharedMemory implements Disposable {
   /** The name it was opened with (as others find it, cut at 2044 bytes); none if it was passed without one. */
   readonly name: string | undefined;
-  /** Bytes. */
+  /** Bytes; 0 if it came in a message of a queue, and wasn't there any more. */
   readonly size: number;
-  readonly #use: MemoryUse;
+  /** `undefined`: the memory is gone. */
+  readonly #use: MemoryUse | undefined;
+  readonly #gone: MemoryGoneError | undefined;
   #bytes: Uint8Array<ArrayBuffer> | undefined;
   #isGiven = false;
 
@@ -93,6 +98,7 @@ export class SharedMemory implements Disposable {
     adoptMemory = (realm, encoded) => {
       return new SharedMemory(Mapping.adopt(realm, encoded), undefined, true);
     };
+    goneMemory = (error) => new SharedMemory(undefined, undefined, true, error);
     openWish = async (directory, wishOf, signal) => {
       signal?.throwIfAborted();
       return await Realm.visit(directory, async (realm) => {
@@ -101,19 +107,29 @@ export class SharedMemory implements Disposable {
         return new SharedMemory(mapping, wish.name, false);
       });
     };
-    mappingOf = (memory) => {
-      if (memory.isClosed) throw new ClosedError(describeMemory(memory.name));
-      return memory.#use.mapping;
-    };
+    mappingOf = (memory) => memory.#open().mapping;
     passed = (memory) => {
       if (memory.#isGiven) memory.close();
     };
   }
 
-  private constructor(mapping: Mapping, name: string | undefined, weakly: boolean) {
-    this.#use = mapping.use(this, weakly);
-    this.size = mapping.size;
-    this.name = name ?? mapping.name;
+  private constructor(
+    mapping: Mapping | undefined,
+    name: string | undefined,
+    weakly: boolean,
+    gone?: MemoryGoneError,
+  ) {
+    this.#gone = gone;
+    this.#use = mapping?.use(this, weakly);
+    this.size = mapping?.size ?? 0;
+    this.name = name ?? mapping?.name;
+  }
+
+  /** @throws {MemoryGoneError} @throws {ClosedError} */
+  #open(): MemoryUse {
+    if (this.#gone !== undefined) throw this.#gone;
+    if (this.isClosed) throw new ClosedError(describeMemory(this.name));
+    return this.#use!;
   }
 
   /**
@@ -191,11 +207,12 @@ export class SharedMemory implements Disposable {
    * All of it as bytes.
    *
    * @throws {ClosedError} It was closed.
+   * @throws {MemoryGoneError} It came in a message of a queue, and wasn't there any more.
    */
   get bytes(): Uint8Array<ArrayBuffer> {
-    if (this.#use.closed) throw new ClosedError(describeMemory(this.name));
+    const use = this.#open();
     if (this.#bytes === undefined) {
-      const buffer = this.#use.mapping.view(this.#use);
+      const buffer = use.mapping.view(use);
       owners.set(buffer, this);
       this.#bytes = new Uint8Array(buffer);
     }
@@ -218,7 +235,7 @@ export class SharedMemory implements Disposable {
 
   /** Was it closed? */
   get isClosed(): boolean {
-    return this.#use.closed;
+    return this.#use?.closed ?? true;
   }
 
   /**
@@ -226,7 +243,7 @@ export class SharedMemory implements Disposable {
    * open. Calling it again does nothing.
    */
   close(): void {
-    this.#use.mapping.release(this.#use);
+    this.#use?.mapping.release(this.#use);
   }
 
   /** The same as {@linkcode SharedMemory.close}. */

@@ -1,7 +1,7 @@
 // Queue: what is left of those who close, end, are killed or are stopped, and who goes on.
 
 import assert from "node:assert/strict";
-import { Queue } from "../../mod.ts";
+import { Queue, type SharedMemory } from "../../mod.ts";
 import { crossTest, peersEnd } from "../support/cross.ts";
 import { until } from "../support/watchdog.ts";
 import { noStop, type Peer } from "../support/peers.ts";
@@ -46,6 +46,80 @@ crossTest(
     assert.deepEqual(again, [0, 3]);
   },
 );
+
+crossTest("a message that kills its consumers goes to the dead-letter queue", async (t) => {
+  const deadLetter = `${t.name}-dead`;
+  await using queue = await Queue.open<string>(t.name, { maxAttempts: 2, deadLetter });
+  await using dead = await Queue.open<string>(deadLetter);
+  queue.tryEnqueueMany(["deadly", "good"]);
+  for (let attempts = 1; attempts <= 2; attempts++) {
+    const killed = t.start();
+    const seen = await killed.run(
+      async ({ ipc, kept }, name: string, deadLetter: string) => {
+        const jobs = await ipc.Queue.open<string>(name, { maxAttempts: 2, deadLetter });
+        kept.job = await jobs.take();
+        return [kept.job.value, kept.job.attempts];
+      },
+      t.name,
+      deadLetter,
+    );
+    assert.deepEqual(seen, ["deadly", attempts]);
+    killed.kill("SIGKILL");
+    await killed.ended;
+  }
+  const job = await queue.take();
+  // Recovery may take a moment: then "good" comes first.
+  if (job.value === "good") job.ack();
+  else assert.fail(`${job.value} was delivered ${job.attempts} times`);
+  const waiting = queue.take({ signal: AbortSignal.timeout(20_000) }).catch(() => {});
+  assert.equal(await dead.dequeue(), "deadly");
+  assert.equal(queue.size, 0);
+  queue.tryEnqueue("end");
+  (await waiting)!.ack();
+});
+
+crossTest("what lost its memory is told from what has it, and holds nobody up", async (t) => {
+  await using queue = await Queue.open<{ id: number; image: SharedMemory }>(t.name);
+  await t.peer.run(async ({ ipc, use }, name: string) => {
+    const jobs = use(await ipc.Queue.open(name));
+    for (let id = 1; id <= 3; id++) {
+      using image = await ipc.SharedMemory.create({ size: 4096 });
+      await jobs.enqueue({ id, image });
+    }
+  }, t.name);
+  const has = await queue.take();
+  assert.deepEqual([has.value.id, has.value.image.size, has.error], [1, 4096, undefined]);
+  has.value.image.close();
+  has.ack();
+  const ends = t.start();
+  await ends.run(async ({ ipc }, name: string) => {
+    const jobs = await ipc.Queue.open(name);
+    using image = await ipc.SharedMemory.create({ size: 4096 });
+    await jobs.enqueue({ id: 4, image });
+  }, t.name);
+  ends.kill("SIGKILL");
+  await ends.ended;
+  for (const id of [2, 3]) {
+    const job = await queue.take();
+    assert.equal(job.value.id, id);
+    job.value.image.close();
+    job.ack();
+  }
+  await until(async () => {
+    const job = await queue.take();
+    assert.equal(job.value.id, 4);
+    // Until its death is proved, the memory is still there.
+    if (job.error === undefined) {
+      job.value.image.close();
+      job.reject();
+      return false;
+    }
+    assert.equal(job.error.name, "MemoryGoneError");
+    assert.throws(() => job.value.image.bytes, { name: "MemoryGoneError" });
+    job.ack();
+    return true;
+  });
+});
 
 crossTest("a killed consumer's messages wake who waits", async (t) => {
   await using queue = await Queue.open<string>(t.name);

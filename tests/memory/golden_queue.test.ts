@@ -66,9 +66,9 @@ function makeQueue(scratch: Scratch): Segment {
   writer.put(new Uint8Array(100).fill(0x55)); // in the next chunk
   reader.claim(false);
   reader.claim(true);
-  const { chunk, position } = reader;
+  const { chunk, position, word } = reader;
   reader.claim(true);
-  reader.giveBack(chunk, position, false);
+  reader.giveBack({ chunk, position, word });
   const second = new ChunkWriter(pool, members, 1);
   segment.words[pool.header(0, 0)] = ChunkState.filling | (1 << 8);
   segment.words[pool.header(1, 0)] = ChunkState.full;
@@ -96,15 +96,15 @@ test("reading a golden queue", () => {
   const segment = Segment.open(native, scratch.at("queue"), Kind.queue)!;
   const reader = new ChunkReader(new ChunkPool(segment), members, 0);
   assert.equal(reader.count(), 4);
-  const got: [string, boolean][] = [];
+  const got: [string, number][] = [];
   while (reader.claim(false)) {
-    got.push([new TextDecoder().decode(reader.payload), reader.redelivered]);
+    got.push([new TextDecoder().decode(reader.payload), reader.returns]);
   }
   assert.deepEqual(got, [
-    ["given back", true],
-    ["ready", false],
-    ["U".repeat(100), false],
-    ["in the third", false],
+    ["given back", 1],
+    ["ready", 0],
+    ["U".repeat(100), 0],
+    ["in the third", 0],
   ]);
   segment.close();
 });

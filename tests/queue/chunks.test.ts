@@ -9,6 +9,7 @@ import {
   QUEUE_CHUNKS,
   QueueChunk,
 } from "../../src/memory/layout.ts";
+import type { Taken } from "../../src/queue/reader.ts";
 import { recoverMember } from "../../src/queue/recover.ts";
 import { type Ends, withEnds } from "./ends.ts";
 
@@ -26,6 +27,7 @@ const filling = (member: number): number => ChunkState.filling | (member << 8);
 const setHazard = ({ segment }: Ends, member: number, hazard: number): void => {
   segment.setU32(MembershipLayout.slots + member * Member.bytes + Member.words, hazard);
 };
+const takenBy = ({ reader: { chunk, position, word } }: Ends): Taken => ({ chunk, position, word });
 const numbers = (from: number, to: number): string[] =>
   Array.from({ length: to - from }, (_, i) => `${from + i}`);
 
@@ -86,11 +88,11 @@ test("what is taken keeps its room, until it is done", () =>
     const large = "x".repeat(WHOLE);
     while (a.put(large));
     assert.equal(b.claim(true), large);
-    const { chunk, position } = b.reader;
+    const taken = takenBy(b);
     assert.equal(a.put(large), false);
-    b.reader.finish(chunk, position, false);
+    b.reader.finish(taken);
     assert.equal(a.put(large), true);
-    assert.throws(() => b.reader.finish(chunk, position, false), { code: "CORRUPT_SEGMENT" });
+    assert.throws(() => b.reader.finish(taken), { code: "CORRUPT_SEGMENT" });
   }));
 
 test("what is given back comes first, marked, to whoever asks", () =>
@@ -98,17 +100,32 @@ test("what is given back comes first, marked, to whoever asks", () =>
     const [a, b, c] = [join(), join(), join()];
     for (const text of numbers(0, 500)) a.put(text);
     assert.equal(b.claim(true), "0");
-    const { chunk, position } = b.reader;
+    const taken = takenBy(b);
     assert.deepEqual(c.drain(), numbers(1, 500));
-    b.reader.giveBack(chunk, position, false);
+    b.reader.giveBack(taken);
     a.put("500");
     assert.equal(c.claim(true), "0");
-    assert.equal(c.reader.redelivered, true);
-    c.reader.giveBack(c.reader.chunk, c.reader.position, true);
+    assert.equal(c.reader.returns, 1);
+    c.reader.giveBack(takenBy(c));
     assert.equal(b.claim(), "0");
-    assert.equal(b.reader.redelivered, true);
+    assert.equal(b.reader.returns, 2);
     assert.equal(b.claim(), "500");
-    assert.equal(b.reader.redelivered, false);
+    assert.equal(b.reader.returns, 0);
+  }));
+
+test("how often a message was given back is counted, up to a largest number", () =>
+  withEnds(CAPACITY, (join) => {
+    const [a, b, c] = [join(), join(), join()];
+    a.put("a");
+    for (let returns = 0; returns < 40_000; returns++) {
+      assert.equal(b.claim(true), "a");
+      assert.equal(b.reader.returns, Math.min(returns, 32767));
+      if (returns % 1000 === 0) recoverMember(c.pool, b.member, c.member);
+      else b.reader.giveBack(takenBy(b));
+    }
+    assert.equal(b.claim(true), "a");
+    b.reader.finish(takenBy(b));
+    assert.equal(c.claim(), undefined);
   }));
 
 test("a chunk that somebody reads isn't used again, others are", () =>
@@ -163,7 +180,7 @@ test("death with messages taken: they are ready, marked, and done only once", ()
     recoverMember(c.pool, b.member, c.member);
     for (let i = 0; i < 100; i++) {
       assert.equal(c.claim(), `${2 * i}`);
-      assert.equal(c.reader.redelivered, true);
+      assert.equal(c.reader.returns, 1);
     }
     assert.deepEqual(c.drain(), numbers(200, 300));
     while (a.put("x".repeat(WHOLE)));

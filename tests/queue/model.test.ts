@@ -4,21 +4,19 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { ChunkState, Member, MembershipLayout, QUEUE_CHUNKS } from "../../src/memory/layout.ts";
+import type { Taken } from "../../src/queue/reader.ts";
 import { recoverMember } from "../../src/queue/recover.ts";
 import { Random, seed } from "../support/random.ts";
 import { type Ends, withEnds } from "./ends.ts";
 
 interface Message {
   state: "ready" | "taken" | "done";
-  /** Was it taken before? */
-  again: boolean;
+  /** How often was it taken and given back? */
+  returns: number;
 }
-interface Taken {
+interface Held extends Taken {
   by: Ends;
   id: string;
-  chunk: number;
-  position: number;
-  again: boolean;
 }
 
 class Model {
@@ -26,7 +24,7 @@ class Model {
   readonly members: Ends[];
   readonly ghost: Ends;
   readonly messages = new Map<string, Message>();
-  readonly taken: Taken[] = [];
+  readonly taken: Held[] = [];
   /** By producer: the next number, and the last number that anybody got for the first time. */
   readonly next = new Map<string, number>();
   readonly last = new Map<string, number>();
@@ -70,7 +68,7 @@ class Model {
     });
     const payloads = ids.map((id) => new TextEncoder().encode(id));
     const put = one.writer.putMany(payloads, 0);
-    for (const id of ids.slice(0, put)) this.messages.set(id, { state: "ready", again: false });
+    for (const id of ids.slice(0, put)) this.messages.set(id, { state: "ready", returns: 0 });
     const producer = `${this.members.indexOf(one)}`;
     this.next.set(producer, (before.get(producer) ?? 0) + put);
   }
@@ -84,11 +82,11 @@ class Model {
     if (id === undefined) return assert.deepEqual(this.ready(), [], "there was one");
     const message = this.messages.get(id);
     assert.equal(message?.state, "ready", id);
-    assert.equal(one.reader.redelivered, message!.again, id);
-    if (!message!.again) this.checkOrder(id);
+    assert.equal(one.reader.returns, message!.returns, id);
+    if (message!.returns === 0) this.checkOrder(id);
     message!.state = keep ? "taken" : "done";
-    const { chunk, position } = one.reader;
-    if (keep) this.taken.push({ by: one, id, chunk, position, again: message!.again });
+    const { chunk, position, word } = one.reader;
+    if (keep) this.taken.push({ by: one, id, chunk, position, word });
   }
 
   checkOrder(id: string): void {
@@ -100,15 +98,15 @@ class Model {
   settle(): void {
     if (this.taken.length === 0) return;
     const [one] = this.taken.splice(this.random.below(this.taken.length), 1);
-    const { by, id, chunk, position, again } = one!;
+    const { by, id } = one!;
     const message = this.messages.get(id)!;
     if (this.random.below(2) === 0) {
-      by.reader.finish(chunk, position, again);
+      by.reader.finish(one!);
       message.state = "done";
     } else {
-      by.reader.giveBack(chunk, position, again);
+      by.reader.giveBack(one!);
       message.state = "ready";
-      message.again = true;
+      message.returns++;
     }
   }
 
@@ -135,7 +133,10 @@ class Model {
     const helper = this.random.pick(this.members.filter((other) => other !== one));
     recoverMember(helper.pool, one.member, helper.member);
     for (const { by, id } of this.taken) {
-      if (by === one) Object.assign(this.messages.get(id)!, { state: "ready", again: true });
+      if (by !== one) continue;
+      const message = this.messages.get(id)!;
+      message.state = "ready";
+      message.returns++;
     }
     const left = this.taken.filter(({ by }) => by !== one);
     this.taken.splice(0, this.taken.length, ...left);

@@ -1,28 +1,12 @@
 // The public names of a queue, with all its users in this realm.
 
 import assert from "node:assert/strict";
-import { test } from "node:test";
 import { bytes, type Codec, json, SharedMemory } from "../../mod.ts";
 import * as errors from "../../src/errors.ts";
-import { Queue, type QueueOptions } from "../../src/queue/queue.ts";
+import { Queue } from "../../src/queue/queue.ts";
 import { besideTimer } from "../support/beside_timer.ts";
-import { Scratch } from "../support/scratch.ts";
-import { until, within } from "../support/watchdog.ts";
-
-type Open = <T = unknown>(options?: QueueOptions, name?: string) => Promise<Queue<T>>;
-
-/** A test with queues in a directory of its own, closed at its end. */
-function queueTest(title: string, body: (open: Open, scratch: Scratch) => Promise<void>): void {
-  test(title, async () => {
-    using scratch = new Scratch();
-    await using stack = new AsyncDisposableStack();
-    const open: Open = async (options, name = "jobs") => {
-      const queue = Queue.open(name, { directory: scratch.path, ...options });
-      return stack.use(await queue) as Queue<never>;
-    };
-    await within(body(open, scratch), title, 50_000);
-  });
-}
+import { until } from "../support/watchdog.ts";
+import { queueTest } from "./opened.ts";
 
 queueTest("each form of enqueueing and dequeueing", async (open) => {
   const [a, b] = [await open<number>(), await open<number>()];
@@ -190,25 +174,6 @@ queueTest("what can't be a message is refused", async (open) => {
   assert.throws(() => queue.tryDequeueMany(1.5), errors.ArgumentError);
   await queue.enqueueMany([]);
   assert.equal(queue.tryEnqueueMany([]), 0);
-});
-
-queueTest("what the codec can't read is dropped, and said", async (open) => {
-  const broken: Codec = {
-    name: "broken",
-    encode: (value) => new TextEncoder().encode(String(value)),
-    decode(payload) {
-      const text = new TextDecoder().decode(payload);
-      if (text === "bad") throw new errors.CodecError("bad");
-      return text === "nothing" ? undefined : text;
-    },
-  };
-  const queue = await open<string>({ codec: broken });
-  queue.tryEnqueueMany(["bad", "nothing", "bad", "good"]);
-  await assert.rejects(queue.dequeue(), errors.CodecError);
-  assert.throws(() => queue.tryDequeue(), errors.CodecError);
-  await assert.rejects(queue.take(), errors.CodecError);
-  assert.equal(await queue.dequeue(), "good");
-  assert.equal(queue.stats.unacknowledged, 0);
 });
 
 queueTest("what doesn't match is refused", async (open) => {
