@@ -57,7 +57,16 @@ export { RpcClient } from "./src/rpc/client.ts";
 export type { BytesSource } from "./src/rpc/byte_streams.ts";
 export { BaseClient } from "./src/rpc/base_client.ts";
 export type { ClientOptions } from "./src/rpc/client_core.ts";
-export type { Remote, RemoteOneway, RemoteResult, RemoteSync } from "./src/rpc/types.ts";
+export type {
+  Given,
+  Received,
+  Remote,
+  RemoteFunction,
+  RemoteOneway,
+  RemoteResult,
+  RemoteSync,
+  Served,
+} from "./src/rpc/types.ts";
 export { Mutex, MutexGuard } from "./src/sync/mutex.ts";
 export { ReadGuard, RwLock, WriteGuard } from "./src/sync/rwlock.ts";
 export { Event } from "./src/sync/event.ts";

@@ -41,8 +41,11 @@ export type ErrorCode =
 
 /** The root of all errors of this library. */
 export class CausewayError extends Error {
-  /** Stable identifier of the failure. */
-  readonly code: ErrorCode;
+  /**
+   * Stable identifier of the failure. A {@linkcode RemoteError} has that of the original,
+   * which may be any text.
+   */
+  readonly code: ErrorCode | (string & Record<never, never>);
 
   /** Made by the library only. */
   constructor(code: ErrorCode, message: string, options?: ErrorOptions) {

@@ -368,12 +368,17 @@ export class Exchange implements ConnectionHandler {
     const method = isReachable(owner, keys[last]!) ? owner[keys[last]!] : undefined;
     if (typeof method !== "function") {
       throw new UnknownMethodError(
-        `the server has no method "${path}"` +
-          (this.#options.api === undefined ? ": it offers none" : ""),
+        `the server has no method "${path}"` + this.#whyNot(path, method),
       );
     }
     named.keys = keys;
     return () => Reflect.apply(method, owner, args);
+  }
+
+  #whyNot(path: string, found: unknown): string {
+    if (this.#options.api === undefined) return ": it offers none";
+    if (typeof found !== "object" || found === null) return "";
+    return `: that is an object (a method "call" of it would be \`remote["${path}.call"]\`)`;
   }
 
   #prepareFunction(payload: Bytes | undefined): () => unknown {

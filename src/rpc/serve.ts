@@ -12,6 +12,7 @@ import { ArgumentError } from "../errors.ts";
 import { Exchange } from "./exchange.ts";
 import { SERVER_OPTIONS, startServer } from "./server.ts";
 import type { RpcServer, ServerOptions } from "./server.ts";
+import type { Served } from "./types.ts";
 
 /** Options of {@linkcode serve}. */
 export interface ServeOptions extends ServerOptions {
@@ -42,6 +43,26 @@ const KNOWN: OptionsOf<ServeOptions> = { ...SERVER_OPTIONS, codec: true };
  * await using server = await serve("math", api);
  * ```
  */
+export function serve(name: string, api: object, options?: ServeOptions): Promise<RpcServer>;
+/**
+ * The same, and the type checker holds the object against an interface: the one that
+ * clients give to {@linkcode connect}.
+ *
+ * @example
+ * ```ts
+ * import { serve } from "@causeway/ipc";
+ *
+ * interface Api {
+ *   add(a: number, b: number): number;
+ * }
+ * await using server = await serve<Api>("math", { add: async (a, b) => a + b });
+ * ```
+ */
+export function serve<Api extends object>(
+  name: string,
+  api: Served<Api>,
+  options?: ServeOptions,
+): Promise<RpcServer>;
 export async function serve(
   name: string,
   api: object,

@@ -121,6 +121,12 @@ crossTest("typed calls, awaited and blocking, at any depth", async (t) => {
   assert.equal(await remote.count(undefined, null, undefined), 3);
   const { add } = remote;
   assert.equal(await add(20, 1), 21, "a method may be taken off");
+  assert.equal(await remote.add.call(null, 1, 2), 3);
+  assert.equal(await remote.text.parts.join.apply(undefined, ["a", "b"]), "a-b");
+  assert.equal(await remote.add.bind(null, 5)(6), 11);
+  assert.equal(sync.add.call(null, 3, 4), 7);
+  client.oneway.log.apply(null, [1]);
+  assert.deepEqual(await remote.logged(), [1]);
   const answers = await Promise.all(Array.from({ length: 500 }, (_, i) => remote.add(i, i)));
   assert.deepEqual(answers, answers.map((_, i) => 2 * i));
 });
