@@ -21,8 +21,8 @@ const api: SearchApi = {
 
 const peer = await serveOnSocket(socket, api);
 const server = await serve(name, api, {
-  async onDisconnect(clients) {
-    if (clients > 0) return;
+  async onDisconnect({ connections }) {
+    if (connections > 0) return;
     await server.close();
     peer.close();
   },

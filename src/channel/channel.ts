@@ -32,8 +32,8 @@ export interface ChannelOptions extends OpenOptions, BytesHandlers {
    * the other side chose.
    */
   capacity?: number;
-  /** A partner is there. */
-  onConnect?: () => void;
+  /** A partner is there. If it was there before, it is told when opening has resolved. */
+  onConnect?: (channel: Channel) => void;
   /** The partner is gone. */
   onDisconnect?: (reason: GoneReason) => void;
   /**
@@ -102,7 +102,7 @@ export class Channel implements AsyncDisposable {
       sendQueueBytes: this.#limits.sendQueueBytes,
       maxMessageBytes: this.#limits.maxMessageBytes,
       seek: () => this.#pairing.seek(),
-      onConnect: () => handle.event("onConnect", options.onConnect),
+      onConnect: () => handle.event("onConnect", options.onConnect, this),
       onDisconnect: (reason) => handle.event("onDisconnect", options.onDisconnect, reason),
     });
     this.#handler = bytesHandler(handle, options, (reason, cause) => {

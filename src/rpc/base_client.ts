@@ -17,6 +17,7 @@ export abstract class BaseClient implements AsyncDisposable {
   constructor(name: string, core: ClientCore) {
     this.name = name;
     this.#core = core;
+    core.client = this;
   }
 
   /** Is there a connection now? */

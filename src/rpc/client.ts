@@ -60,7 +60,7 @@ export class RpcClient extends BaseClient {
    * @throws {CodecMismatchError} The server isn't one of raw bytes.
    * @throws {ArgumentError} An option is out of range, or there is none of that name.
    */
-  static async open(name: string, options: ClientOptions = {}): Promise<RpcClient> {
+  static async open(name: string, options: ClientOptions<RpcClient> = {}): Promise<RpcClient> {
     checkOptions(options, Object.keys(CLIENT_OPTIONS));
     const streams = new WeakMap<Connection, ConnectionByteStreams>();
     const core = await ClientCore.open(name, options, "bytes", (handle, onGone) => {

@@ -21,10 +21,11 @@ import type { Segment } from "../memory/segment.ts";
 import { checkName, encodeName } from "../memory/names.ts";
 import { Handle } from "../wake/handle.ts";
 import type { Peer } from "../wake/realm.ts";
+import type { BaseClient } from "./base_client.ts";
 import { Dialer } from "./dialer.ts";
 
-/** Options of every client. */
-export interface ClientOptions extends OpenOptions {
+/** Options of every client; `Opened` is the client. */
+export interface ClientOptions<Opened = BaseClient> extends OpenOptions {
   /** Milliseconds to wait for the server when opening. Default 10,000. */
   connectTimeout?: number;
   /** Gives up opening. */
@@ -33,8 +34,11 @@ export interface ClientOptions extends OpenOptions {
   reconnect?: boolean;
   /** Data bytes of each direction's ring: a power of two. Default 64 KiB, or what the server wants. */
   capacity?: number;
-  /** The server let us in; also after each reconnection. */
-  onConnect?: () => void;
+  /**
+   * The server let us in; also after each reconnection. The first time it is called when
+   * opening has resolved.
+   */
+  onConnect?: (client: Opened) => void;
   /** The server is gone. */
   onDisconnect?: (reason: GoneReason) => void;
 }
@@ -65,8 +69,10 @@ export type ClientHandlerFactory = (
 export class ClientCore {
   readonly handle: Handle;
   readonly connection: ReconnectingConnection;
+  /** What the user gets, set when it is made. */
+  client: BaseClient | undefined;
   readonly #name: string;
-  readonly #options: ClientOptions;
+  readonly #options: ClientOptions<never>;
   readonly #limits: ConnectionLimits;
   readonly #factory: ClientHandlerFactory;
   readonly #dialer: Dialer;
@@ -79,7 +85,7 @@ export class ClientCore {
     handle: Handle,
     name: string,
     encoded: string,
-    options: ClientOptions,
+    options: ClientOptions<never>,
     codec: string,
     factory: ClientHandlerFactory,
   ) {
@@ -97,7 +103,7 @@ export class ClientCore {
       sendQueueBytes: this.#limits.sendQueueBytes,
       maxMessageBytes: this.#limits.maxMessageBytes,
       seek: () => this.#dialer.dial(this.#capacity),
-      onConnect: () => handle.event("onConnect", options.onConnect),
+      onConnect: () => handle.event("onConnect", () => options.onConnect?.(this.client as never)),
       onDisconnect: (reason) => handle.event("onDisconnect", options.onDisconnect, reason),
     });
     this.#dialer = new Dialer(handle, encoded, { name, codec: codecId(codec) }, {
@@ -110,7 +116,7 @@ export class ClientCore {
   /** Connects, within `connectTimeout`. The caller has checked the names of the options. */
   static async open(
     name: string,
-    options: ClientOptions,
+    options: ClientOptions<never>,
     codec: string,
     factory: ClientHandlerFactory,
   ): Promise<ClientCore> {

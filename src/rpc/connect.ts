@@ -19,7 +19,8 @@ import { methodProxy } from "./proxy.ts";
 import type { Remote, RemoteOneway, RemoteSync } from "./types.ts";
 
 /** Options of {@linkcode connect}. */
-export interface ConnectOptions extends ClientOptions {
+// deno-lint-ignore no-explicit-any
+export interface ConnectOptions<Api = any> extends ClientOptions<Client<Api>> {
   /** How values become bytes; the server must use the same. Default {@linkcode messagePack}. */
   codec?: Codec;
 }
@@ -58,7 +59,7 @@ export interface Calls<Api> {
  */
 export async function connect<Api>(
   name: string,
-  options: ConnectOptions = {},
+  options: ConnectOptions<Api> = {},
 ): Promise<Client<Api>> {
   checkOptions(options, Object.keys(KNOWN));
   const codec = checkCodec(options.codec ?? messagePack);

@@ -27,10 +27,13 @@ export interface ServerOptions extends OpenOptions {
   maxConnections?: number;
   /** The only ring capacity to accept, in bytes. Default: what the client chooses. */
   capacity?: number;
-  /** A client was let in. `connections` counts it. */
-  onConnect?: (connections: number) => void;
-  /** A client is gone. `connections` doesn't count it any longer. */
-  onDisconnect?: (connections: number) => void;
+  /**
+   * A client was let in; `connections` of the server counts it. Of those that waited
+   * already it is told when opening has resolved.
+   */
+  onConnect?: (server: RpcServer) => void;
+  /** A client is gone; `connections` doesn't count it any longer. */
+  onDisconnect?: (server: RpcServer) => void;
 }
 
 /** The options of {@linkcode ServerOptions}. */
@@ -183,17 +186,18 @@ export async function startServer(
         serve(onGone) {
           const made = factory(handle, (_reason, cause) => {
             onGone();
-            handle.event("onDisconnect", options.onDisconnect, listener.connections.size);
+            handle.event("onDisconnect", () => options.onDisconnect?.(server));
             if (cause !== undefined) handle.reportPeer(cause);
           });
           const onOpen = (connection: Connection): void => {
             made.onOpen(connection);
-            handle.event("onConnect", () => options.onConnect?.(listener.connections.size));
+            handle.event("onConnect", () => options.onConnect?.(server));
           };
           return { handler: made.handler, onOpen };
         },
       }, signal);
-      return new RpcServer(name, handle, listener);
+      const server = new RpcServer(name, handle, listener);
+      return server;
     },
   );
 }

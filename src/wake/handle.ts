@@ -61,6 +61,12 @@ export interface HandleSource {
   arm(): boolean;
 }
 
+/**
+ * Turns of the queue of microtasks until the user has what was opened: each `async` function
+ * around `open` takes one to three.
+ */
+const TURNS_TO_USER = 32;
+
 type Callback<Args extends unknown[]> = ((...args: Args) => unknown) | undefined;
 
 /** See the module. */
@@ -116,9 +122,7 @@ export class Handle {
       signal?.throwIfAborted();
       // What it shares can turn out to be corrupt before its user has it.
       handle.checkOpen();
-      const opened = handle;
-      // The promises that hand it over are settled before the next turn.
-      realm.binding.nextTurn(() => opened.#opened());
+      void handle.#opened();
       return made;
     } catch (error) {
       if (handle === undefined) realm.release(closer);
@@ -238,11 +242,12 @@ export class Handle {
     else this.#events.push(() => this.notify(name, callback, ...args));
   }
 
-  /** The user has it now. */
-  #opened(): void {
+  /** Tells the events as soon as the user has it, before anything that arrives is handled. */
+  async #opened(): Promise<void> {
+    for (let turn = 0; turn < TURNS_TO_USER; turn++) await undefined;
     const events = this.#events ?? [];
     this.#events = undefined;
-    for (const event of events) event();
+    for (const event of events) if (!this.#isClosed) event();
   }
 
   // -------------------------------------------------------------------- the end

@@ -190,7 +190,7 @@ crossTest("what isn't a method can't be called", async (t) => {
     () => remote.text(),
     () => remote.toString(),
     () => remote.valueOf(),
-    () => remote.add.call(null, 1),
+    () => remote.add.toString(),
     () => remote.text.__proto__.upper("x"),
     () => remote.a.b.c.d(),
   ];

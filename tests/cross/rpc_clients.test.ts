@@ -41,8 +41,8 @@ async function serveApi(t: Cross, options: object = {}): Promise<void> {
       kept.server = use(
         await ipc.serve(name, api, {
           ...options,
-          onConnect: (count) => kept.events.push(`+${count}`),
-          onDisconnect: (count) => kept.events.push(`-${count}`),
+          onConnect: (server) => kept.events.push(`+${server.connections}`),
+          onDisconnect: (server) => kept.events.push(`-${server.connections}`),
         }),
       );
     },
@@ -276,7 +276,7 @@ crossTest("a client that dies: its calls are aborted, the count goes down", asyn
         });
       });
     },
-    onDisconnect: (count) => void counts.push(count),
+    onDisconnect: ({ connections }) => void counts.push(connections),
   });
   const dying = t.start();
   for (const peer of [t.peer, dying]) {
