@@ -175,12 +175,15 @@ static void owner_ended(void *unused) {
 }
 
 /* A key's destructor and two threads run code of this library: it must stay
- * loaded, whatever its user thinks. */
+ * loaded, whatever its user thinks. musl never unloads, and would open the path
+ * again, which may be that of a descriptor. */
 static void stay_loaded(void) {
+#if !defined(__linux__) || defined(__GLIBC__)
   Dl_info self;
   if (dladdr((void *)&started, &self) != 0 && self.dli_fname) {
     dlopen(self.dli_fname, RTLD_LAZY | RTLD_NOLOAD | RTLD_NODELETE);
   }
+#endif
 }
 
 static void set_up(void) {

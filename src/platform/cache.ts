@@ -3,13 +3,15 @@
  *
  * A file is named after its hash and checked before it is used; it gets its name when it is
  * complete. So versions, processes and users don't get in each other's way, and what a crash or a
- * full disk has left is replaced. The directory must be ours alone: who can write there, can run
- * code as us.
+ * full disk has left is replaced. The directory must be ours alone, and no other user may be able to
+ * put another in its place: who can write there, can run code as us.
  *
  * @module
  */
 import type { EmbeddedLibrary } from "./embedded.ts";
-import type { FileFacts, Files, Host } from "./host.ts";
+import { unpack } from "./embedded.ts";
+import { guardedFolder, isWindows, separatorOf } from "./guarded.ts";
+import type { Files, Host } from "./host.ts";
 
 /** The folders to try, the best one first. */
 export function cacheFolders(host: Host): string[] {
@@ -28,15 +30,6 @@ export function cacheFolders(host: Host): string[] {
   return [...own, ...join(temporary, "causeway-cache")];
 }
 
-function isWindows({ os }: Host): boolean {
-  return /^win/.test(os);
-}
-
-/** Elsewhere a backslash is a letter like others. */
-function separatorOf(host: Host): string {
-  return isWindows(host) ? "\\" : "/";
-}
-
 /**
  * The path of the library in that folder, where it is put if it isn't there yet.
  *
@@ -49,16 +42,16 @@ export async function keepInCache(
   library: EmbeddedLibrary,
 ): Promise<string> {
   const { files } = host;
-  if (!files.allowed(folder)) throw new Error(`that needs ${host.fileFlags}`);
-  prepare(host, folder);
+  if (!files.allowed(folder, "write")) throw new Error(`that needs ${host.fileFlags}`);
+  const place = prepare(host, folder);
   const [stem, extension] = file.split(".") as [string, string];
-  const base = `${folder}${separatorOf(host)}${stem}-${library.sha256.slice(0, 32)}`;
+  const base = `${place}${separatorOf(host)}${stem}-${library.sha256.slice(0, 32)}`;
   const path = `${base}.${extension}`;
   if (await isIntact(host, path, library)) return path;
 
   const part = `${base}.${crypto.randomUUID()}`;
   try {
-    files.write(part, await unpack(host, library));
+    files.write(part, await unpack(library, host.inflate));
     files.rename(part, path);
   } catch (error) {
     if (files.inspect(part) !== undefined) files.remove(part);
@@ -68,21 +61,39 @@ export async function keepInCache(
   return path;
 }
 
-function prepare(host: Host, folder: string): void {
+/** The folder's real path; it is made where it isn't there yet, and refused if it isn't ours alone. */
+function prepare(host: Host, folder: string): string {
   const { files } = host;
-  const facts = files.inspect(folder) ?? makeFolder(host, folder);
+  const [above, name] = split(host, folder);
+  // `.cache` may be missing in a new home, but a home that isn't there is meant not to be.
+  if (files.inspect(above) === undefined) makeGuarded(host, above);
+  const path = guarded(host, above, name);
+  if (files.inspect(path) === undefined) make(files, path);
+  const facts = files.inspect(path);
   if (!facts?.isDirectory) throw new Error("it is a link or no directory");
-  if (facts.isForeign) throw new Error("it belongs to another user");
+  if (facts.owner !== "us") throw new Error("it belongs to another user");
   if (facts.isShared) throw new Error("other users can write there");
+  return path;
 }
 
-function makeFolder(host: Host, folder: string): FileFacts | undefined {
-  const { files } = host;
-  // `.cache` may be missing in a new home, but a home that isn't there is meant not to be.
-  const above = folder.slice(0, Math.max(0, folder.lastIndexOf(separatorOf(host))));
-  if (above !== "" && files.inspect(above) === undefined) make(files, above);
-  make(files, folder);
-  return files.inspect(folder);
+function makeGuarded(host: Host, folder: string): void {
+  const [above, name] = split(host, folder);
+  make(host.files, guarded(host, above, name));
+}
+
+function guarded(host: Host, above: string, name: string): string {
+  const real = guardedFolder(host, above);
+  return real.endsWith(separatorOf(host)) ? real + name : real + separatorOf(host) + name;
+}
+
+/** The folder above and the name in it, as `dirname` and `basename`. */
+function split(host: Host, folder: string): [string, string] {
+  const separator = separatorOf(host);
+  let end = folder.length;
+  while (end > 1 && folder[end - 1] === separator) end--;
+  const at = folder.lastIndexOf(separator, end - 1);
+  const name = folder.slice(at + 1, end);
+  return [at < 0 ? "." : folder.slice(0, at) || separator, name];
 }
 
 function make(files: Files, folder: string): void {
@@ -94,15 +105,9 @@ function make(files: Files, folder: string): void {
 }
 
 async function isIntact(host: Host, path: string, library: EmbeddedLibrary): Promise<boolean> {
-  if (!host.files.inspect(path)?.isFile) return false; // a pipe would keep us waiting
+  const facts = host.files.inspect(path);
+  if (!facts?.isFile) return false; // a pipe would keep us waiting
+  if (facts.owner !== "us" || facts.isShared) return false; // another user could still change it
   const bytes = host.files.read(path);
   return bytes !== undefined && await host.matches(bytes, library);
-}
-
-/** The library's bytes. */
-export async function unpack(
-  host: Host,
-  library: EmbeddedLibrary,
-): Promise<Uint8Array<ArrayBuffer>> {
-  return await host.inflate(Uint8Array.fromBase64(library.data));
 }

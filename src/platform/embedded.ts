@@ -10,8 +10,18 @@
 export interface EmbeddedLibrary {
   /** Of the library, in hexadecimal; empty if this target wasn't built. */
   readonly sha256: string;
-  /** The library, deflated, in base64. */
+  /** How it became text: in hexadecimal, or deflated and in base64. */
+  readonly encoding: "hex" | "deflate";
+  /** The library. */
   readonly data: string;
+}
+
+/** The library's bytes; `inflate` is the reverse of a raw deflate. */
+export function unpack<Inflated>(
+  { encoding, data }: EmbeddedLibrary,
+  inflate: (bytes: Uint8Array<ArrayBuffer>) => Inflated,
+): Inflated | Uint8Array<ArrayBuffer> {
+  return encoding === "hex" ? Uint8Array.fromHex(data) : inflate(Uint8Array.fromBase64(data));
 }
 
 /** A system and processor that there is a library for. */

@@ -37,8 +37,10 @@ export interface Host {
 
 /** The file system, as far as a cache needs it. What can't be done throws the runtime's error. */
 export interface Files {
-  /** Whether we may read and write there, without asking the user. */
-  allowed(folder: string): boolean;
+  /** Whether we may see there whose files those are, and write as well, without asking the user. */
+  allowed(path: string, how: "read" | "write"): boolean;
+  /** The path without links in it. */
+  realPath(path: string): string;
   /** What there is under a name, without following a link; undefined if nothing is. */
   inspect(path: string): FileFacts | undefined;
   /** Makes a directory that only its owner can use; the one above it must be there. */
@@ -55,10 +57,12 @@ export interface Files {
 export interface FileFacts {
   readonly isDirectory: boolean;
   readonly isFile: boolean;
-  /** Belongs to another user. */
-  readonly isForeign: boolean;
+  /** Whose it is. Root can change everything, so what is root's is as safe as what is ours. */
+  readonly owner: "us" | "root" | "other";
   /** Group or others can write it. */
   readonly isShared: boolean;
+  /** A directory in which each can remove and rename only what is their own. */
+  readonly isSticky: boolean;
 }
 
 /** A table of symbols as one runtime wants it: with its names of the types, declared in its way. */
@@ -82,10 +86,12 @@ export function fileFacts(
   user: number | null | undefined,
 ): FileFacts {
   const known = user !== null && user !== undefined;
+  const mode = known ? owner.mode ?? 0 : 0;
   return {
     ...kind,
-    isForeign: known && owner.uid !== user,
-    isShared: known && ((owner.mode ?? 0) & 0o022) !== 0,
+    owner: !known || owner.uid === user ? "us" : owner.uid === 0 ? "root" : "other",
+    isShared: (mode & 0o022) !== 0,
+    isSticky: (mode & 0o1000) !== 0,
   };
 }
 

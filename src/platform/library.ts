@@ -5,12 +5,14 @@
  */
 import type { Shim } from "./binding.ts";
 import { SHIM_ABI, SYMBOLS } from "./binding.ts";
-import { cacheFolders, keepInCache, unpack } from "./cache.ts";
+import { cacheFolders, keepInCache } from "./cache.ts";
 import type { EmbeddedLibrary, Target } from "./embedded.ts";
-import { targetName, targetNames, targetOf } from "./embedded.ts";
+import { targetName, targetNames, targetOf, unpack } from "./embedded.ts";
+import { guardedFile } from "./guarded.ts";
 import type { Host } from "./host.ts";
 import { openNative } from "./host.ts";
-import { createMemoryFile, usesMusl } from "./linux.ts";
+import type { CLibrary } from "./linux.ts";
+import { openCLibrary, openMemoryFile } from "./linux.ts";
 import { LibraryError, PermissionError } from "../errors.ts";
 
 /** A library that is loaded. */
@@ -32,17 +34,21 @@ export async function openLibrary(host: Host): Promise<LoadedLibrary> {
   return named ? openNamed(host, named) : await openEmbedded(host);
 }
 
-function openNamed(host: Host, path: string): LoadedLibrary {
-  const { os, arch } = host;
+function openNamed(host: Host, name: string): LoadedLibrary {
+  const { os, arch, files } = host;
+  let path = name;
   let shim: Shim;
   try {
+    if (!files.allowed(name, "read")) throw new Error(`that needs ${host.fileFlags}`);
+    path = guardedFile(host, name);
     shim = open(host, path);
   } catch (cause) {
     if (cause instanceof PermissionError) throw cause;
     throw new LibraryError(
       `can't load the native library ${path} (named by CAUSEWAY_LIBRARY): ${reasonOf(cause)}. ` +
-        `It must exist, be built for ${os} on ${arch}, and export the functions of ` +
-        "csrc/causeway.h; without the variable, the package's own is used",
+        `It must exist, be yours or root's and closed to other writers, be built for ${os} on ` +
+        `${arch}, and export the functions of csrc/causeway.h; without the variable, the ` +
+        "package's own is used",
       { cause },
     );
   }
@@ -55,7 +61,8 @@ function openNamed(host: Host, path: string): LoadedLibrary {
 }
 
 async function openEmbedded(host: Host): Promise<LoadedLibrary> {
-  const name = targetName(host.os, host.arch, host.os === "linux" && usesMusl(host));
+  const libc = host.os === "linux" ? openCLibrary(host) : undefined;
+  const name = targetName(host.os, host.arch, libc?.isMusl === true);
   const target = targetOf(name);
   if (target === undefined) {
     throw new LibraryError(
@@ -71,8 +78,8 @@ async function openEmbedded(host: Host): Promise<LoadedLibrary> {
     );
   }
   const failures: Failure[] = [];
-  const loaded = await openFromCache(host, target, library, failures) ??
-    await openFromMemory(host, library, failures);
+  const loaded = await openFromMemory(host, libc, library, failures) ??
+    await openFromCache(host, target, library, failures);
   if (loaded !== undefined) return loaded;
   throw new LibraryError(
     `can't load the native library for ${name}: ${failures.map(explain).join("; ")}. ` +
@@ -118,15 +125,20 @@ async function openFromCache(
   return undefined;
 }
 
-/** Whoever has named a directory gets to know that it doesn't work, and no other place. */
+/**
+ * On Linux, where nobody else can get at it; a system may forbid that, or have no `/proc`. A
+ * directory that was named is used, or it is an error.
+ */
 async function openFromMemory(
   host: Host,
+  libc: CLibrary | undefined,
   library: EmbeddedLibrary,
   failures: Failure[],
 ): Promise<LoadedLibrary | undefined> {
-  if (host.os !== "linux" || host.variable("CAUSEWAY_CACHE")) return undefined;
+  if (libc === undefined || host.variable("CAUSEWAY_CACHE")) return undefined;
   try {
-    const file = createMemoryFile(host, library.sha256, await unpack(host, library));
+    const bytes = () => unpack(library, host.inflate);
+    const file = await openMemoryFile(libc, library.sha256, bytes);
     try {
       return { path: "memory", shim: open(host, file.path) };
     } finally {

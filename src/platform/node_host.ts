@@ -4,6 +4,7 @@
  *
  * @module
  */
+import { unpack } from "./embedded.ts";
 import type { Files, Host } from "./host.ts";
 import { fileFacts } from "./host.ts";
 
@@ -17,8 +18,7 @@ export function nodeHost(): Omit<Host, "open"> {
     fileFlags: "",
     variable: (name) => process.env[name],
     // Unpacking it once more takes less time than loading node:crypto.
-    matches: (bytes, { data }) =>
-      globalThis.Buffer.compare(bytes, inflate(Uint8Array.fromBase64(data))) === 0,
+    matches: (bytes, library) => globalThis.Buffer.compare(bytes, unpack(library, inflate)) === 0,
     inflate,
     files: nodeFiles(),
   };
@@ -34,6 +34,7 @@ function nodeFiles(): Files {
   const fs = () => process.getBuiltinModule("node:fs");
   return {
     allowed: () => true,
+    realPath: (path) => fs().realpathSync(path),
     inspect(path) {
       const stat = fs().lstatSync(path, { throwIfNoEntry: false });
       if (stat === undefined) return undefined;

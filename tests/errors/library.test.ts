@@ -2,6 +2,7 @@
 // a realm loads it once.
 
 import assert from "node:assert/strict";
+import { Buffer } from "node:buffer";
 import fs from "node:fs";
 import { test } from "node:test";
 import { run, runtimeCommand } from "../support/process.ts";
@@ -9,10 +10,22 @@ import { native, Scratch } from "../support/scratch.ts";
 
 const program = new URL("./open_program.ts", import.meta.url);
 
-async function openWith(scratch: Scratch, library: string, flags?: string[]): Promise<string> {
+/** The library's bytes, from the file that a cache keeps where this realm has none. */
+async function libraryBytes(): Promise<Buffer> {
+  if (native.library !== "memory") return fs.readFileSync(native.library);
+  using scratch = new Scratch();
+  const keeper = new URL("../platform/library_program.ts", import.meta.url);
+  const { stdout } = await run(runtimeCommand(keeper), { CAUSEWAY_CACHE: scratch.at("cache") });
+  return fs.readFileSync(stdout.trim().split(" ")[0]!);
+}
+
+const library = await libraryBytes();
+const isElf = library.subarray(0, 4).toString("latin1") === "\x7fELF";
+
+async function openWith(scratch: Scratch, named: string, flags?: string[]): Promise<string> {
   const command = runtimeCommand(program, flags);
   const { code, stdout, stderr } = await run(command, {
-    CAUSEWAY_LIBRARY: library,
+    CAUSEWAY_LIBRARY: named,
     CAUSEWAY_DIR: scratch.path,
   });
   assert.equal(code, 0, stderr);
@@ -21,7 +34,7 @@ async function openWith(scratch: Scratch, library: string, flags?: string[]): Pr
 
 test("CAUSEWAY_LIBRARY names another library", async () => {
   using scratch = new Scratch();
-  fs.copyFileSync(native.library, scratch.at("mine.so"));
+  fs.writeFileSync(scratch.at("mine.so"), library);
   assert.equal(await openWith(scratch, scratch.at("mine.so")), "fine");
   fs.rmSync(scratch.at("mine.so"));
 });
@@ -42,19 +55,17 @@ test("a library that is a text", async () => {
 test("a library that is empty, or a directory", async () => {
   using scratch = new Scratch();
   fs.writeFileSync(scratch.at("empty.so"), "");
-  for (const library of [scratch.at("empty.so"), scratch.path]) {
-    assert.match(await openWith(scratch, library), /^LibraryError LIBRARY /);
+  for (const named of [scratch.at("empty.so"), scratch.path]) {
+    assert.match(await openWith(scratch, named), /^LibraryError LIBRARY /);
   }
 });
-
-const isElf = fs.readFileSync(native.library).subarray(0, 4).toString("latin1") === "\x7fELF";
 
 test(
   "a library of another processor",
   { skip: !isElf && "libraries aren't ELF here" },
   async () => {
     using scratch = new Scratch();
-    const bytes = fs.readFileSync(native.library);
+    const bytes = Buffer.from(library);
     const E_MACHINE = 18;
     const RISC_V = 243;
     bytes.writeUInt16LE(RISC_V, E_MACHINE);
@@ -68,7 +79,7 @@ test(
 test("a library that isn't ours", { skip: !isElf && "libraries aren't ELF here" }, async () => {
   using scratch = new Scratch();
   // Every name of ours in it is another one then.
-  const bytes = fs.readFileSync(native.library).toString("latin1").replaceAll("cw_", "xy_");
+  const bytes = library.toString("latin1").replaceAll("cw_", "xy_");
   fs.writeFileSync(scratch.at("other.so"), bytes, "latin1");
   assert.match(await openWith(scratch, scratch.at("other.so")), /^LibraryError LIBRARY /);
 });

@@ -48,10 +48,10 @@ for (const project of projects) {
     `${project.way}: files may be used for the cache`,
     { skip: notHere || notLinux },
     async () => {
-      const XDG_CACHE_HOME = path.join(sandbox.folder, `cache of ${project.way}`);
+      const CAUSEWAY_CACHE = path.join(sandbox.folder, `cache of ${project.way}`);
       const flags = ["ffi", "env", "read", "write", "sys=uid"].map((name) => `--allow-${name}`);
-      assert.deepEqual(await project.probe({ XDG_CACHE_HOME }, { flags }), { sum: 3 });
-      assert.equal(filesIn(path.join(XDG_CACHE_HOME, "causeway")).length, 1);
+      assert.deepEqual(await project.probe({ CAUSEWAY_CACHE }, { flags }), { sum: 3 });
+      assert.equal(filesIn(CAUSEWAY_CACHE).length, 1);
     },
   );
 

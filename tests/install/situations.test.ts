@@ -37,20 +37,21 @@ for (const project of projects) {
     skip: string | false = notHere,
   ) => test(`${project.way}: ${name}`, { skip }, task);
 
-  situation("the library is unpacked into the cache once", async () => {
-    const cache = newFolder();
-    const first = await project.probe({ XDG_CACHE_HOME: cache });
-    const files = filesIn(path.join(cache, "causeway"));
+  situation("the library is unpacked into the cache that is named once", async () => {
+    const CAUSEWAY_CACHE = newFolder();
+    const first = await project.probe({ CAUSEWAY_CACHE });
+    const files = filesIn(CAUSEWAY_CACHE);
     assert.equal(files.length, 1, String(files));
     assert.deepEqual(first, { sum: 3, library: files[0] });
     const before = fs.statSync(files[0]!).ino;
-    assert.deepEqual(await project.probe({ XDG_CACHE_HOME: cache }), first);
+    assert.deepEqual(await project.probe({ CAUSEWAY_CACHE }), first);
     assert.equal(fs.statSync(files[0]!).ino, before);
   }, notHere || notLinux);
 
-  situation("without a chosen cache it is in the user's", async () => {
+  situation("on Linux it is loaded from memory, and nothing is written", async () => {
     const { library } = await project.probe();
-    assert.equal(path.dirname(library!), path.join(sandbox.home, ".cache/causeway"));
+    assert.equal(library, "memory");
+    assert.ok(!fs.existsSync(path.join(sandbox.home, ".cache/causeway")));
   }, notHere || notLinux);
 
   situation("a damaged file in the cache is replaced", async () => {
@@ -157,7 +158,7 @@ for (const project of projects) {
   }, notHere || notLinux);
 
   situation("CAUSEWAY_LIBRARY", async () => {
-    const { library } = await project.probe();
+    const { library } = await project.probe({ CAUSEWAY_CACHE: newFolder() });
     const CAUSEWAY_LIBRARY = path.join(sandbox.folderNamed("mine"), "libcauseway-mine.so");
     fs.copyFileSync(library!, CAUSEWAY_LIBRARY);
     assert.equal((await project.probe({ CAUSEWAY_LIBRARY })).library, CAUSEWAY_LIBRARY);

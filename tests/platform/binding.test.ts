@@ -14,7 +14,7 @@ test("the binding is that of this runtime, and one", async () => {
   const runtime = versions["bun"] ? "bun" : versions["deno"] ? "deno" : "node";
   assert.equal(native.runtime, runtime);
   assert.equal(await binding(), native);
-  assert.ok(fs.existsSync(native.library));
+  assert.ok(native.library === "memory" || fs.existsSync(native.library));
 });
 
 test("every symbol has the types of the header", () => {

@@ -9,7 +9,7 @@ import process from "node:process";
 import { test } from "node:test";
 import { SHIM_ABI } from "../../src/platform/binding.ts";
 import { cacheFolders, keepInCache } from "../../src/platform/cache.ts";
-import { targetName, targetNames, targetOf } from "../../src/platform/embedded.ts";
+import { targetName, targetNames, targetOf, unpack } from "../../src/platform/embedded.ts";
 import type { Host, NativeFunction } from "../../src/platform/host.ts";
 import { openLibrary } from "../../src/platform/library.ts";
 import { nodeHost } from "../../src/platform/node_host.ts";
@@ -19,8 +19,9 @@ import { Scratch } from "../support/scratch.ts";
 
 const library = {
   sha256: createHash("sha256").update("a library").digest("hex"),
+  encoding: "deflate",
   data: "S1TIyUwqSiyqBAA=", // "a library", deflated
-};
+} as const;
 
 /** This host, but that its variables are these and that no library can be opened, only glibc. */
 function hostOf(variables: Record<string, string> = {}, more: Partial<Host> = {}): Host {
@@ -55,7 +56,7 @@ test("every target has a module, and this host's is built", async () => {
     const module = await targetOf(name)!.load();
     assert.match(module.sha256, /^([0-9a-f]{64})?$/);
     if (module.sha256 === "") continue;
-    const bytes = await nodeHost().inflate(Uint8Array.fromBase64(module.data));
+    const bytes = await unpack(module, nodeHost().inflate);
     assert.equal(createHash("sha256").update(bytes).digest("hex"), module.sha256, name);
   }
   assert.equal(targetOf("toString"), undefined);
@@ -71,9 +72,12 @@ test("a system or processor without a library", async () => {
 });
 
 test("a named library needs no target, and must have our interface", async () => {
-  const named = { CAUSEWAY_LIBRARY: "/some/library.so" };
+  using scratch = new Scratch();
+  const file = scratch.at("library.so");
+  fs.writeFileSync(file, "a library");
+  const named = { CAUSEWAY_LIBRARY: file };
   const fine = await openLibrary(hostOf(named, { os: "plan9", open: withAbi(SHIM_ABI) }));
-  assert.equal(fine.path, "/some/library.so");
+  assert.equal(fine.path, fs.realpathSync(file));
   await assert.rejects(openLibrary(hostOf(named, { open: withAbi(SHIM_ABI + 1) })), {
     name: "LibraryError",
     message: new RegExp(`interface version ${SHIM_ABI + 1}, this package needs ${SHIM_ABI}`),
@@ -92,7 +96,9 @@ test("what the runtime refuses is PermissionError, what the linker refuses Libra
     Object.assign(new Error("no"), { name: "PermissionDenied" }),
     Object.assign(new Error("no"), { code: "ERR_ACCESS_DENIED" }),
   ];
-  for (const variables of [{ CAUSEWAY_LIBRARY: "/a.so" }, { CAUSEWAY_CACHE: scratch.path }]) {
+  fs.writeFileSync(scratch.at("a.so"), "");
+  const places = [{ CAUSEWAY_LIBRARY: scratch.at("a.so") }, { CAUSEWAY_CACHE: scratch.at("c") }];
+  for (const variables of places) {
     for (const error of refusals) {
       await assert.rejects(openLibrary(hostOf(variables, failing(error))), PermissionError);
     }
@@ -246,7 +252,7 @@ test("a cache that isn't ours alone is not used", { skip: noModes }, async () =>
 test("no variable names a place", async () => {
   await assert.rejects(openLibrary(hostOf()), {
     name: "LibraryError",
-    message: /can't load the native library for \S+: the user's cache: .*aren't set[.;].* Name/,
+    message: /can't load the native library for \S+: .*the user's cache: .*aren't set[.;].* Name/,
   });
   await assert.rejects(openLibrary(hostOf({}, { fileFlags: "--allow-env" })), {
     message: /or they may not be read \(--allow-env\)/,
@@ -271,22 +277,26 @@ const nowhere = {
   TMPDIR: undefined,
 };
 
-test("without a home, or where it can't be written: from memory", { skip: notLinux }, async () => {
+test("on Linux from memory, and nothing is written", { skip: notLinux }, async () => {
   using scratch = new Scratch();
   fs.writeFileSync(scratch.at("file"), "");
+  fs.mkdirSync(scratch.at("home"));
   // Deno wants a place of its own.
-  const env = { ...nowhere, HOME: undefined, DENO_DIR: scratch.at("deno") };
-  for (const XDG_CACHE_HOME of [undefined, scratch.at("file")]) {
-    const said = await run(runtimeCommand(program), { ...env, XDG_CACHE_HOME });
+  const env = { ...nowhere, HOME: scratch.at("home"), DENO_DIR: scratch.at("deno") };
+  const places = [{}, { HOME: undefined }, { XDG_CACHE_HOME: scratch.at("file") }];
+  for (const place of places) {
+    const said = await run(runtimeCommand(program), { ...env, ...place });
     assert.equal(said.stdout.trim(), `memory ${SHIM_ABI}`, said.stderr);
   }
+  const written = fs.readdirSync(scratch.at("home"), { recursive: true }).map(String);
+  assert.deepEqual(written.filter((name) => name.includes("causeway")), []);
 });
 
-test("with a home: from the cache in it", { skip: notLinux }, async () => {
-  using scratch = new Scratch();
-  const said = await run(runtimeCommand(program), { ...nowhere, HOME: scratch.path });
-  const [file] = fs.readdirSync(scratch.at(".cache/causeway"));
-  assert.equal(said.stdout.trim(), `${scratch.at(".cache/causeway", file!)} ${SHIM_ABI}`);
+test("the threads of a process share what is in memory", { skip: notLinux }, async () => {
+  const threads = new URL("./library_threads.ts", import.meta.url);
+  const said = await run(runtimeCommand(threads), nowhere);
+  // One file, mapped as often as it was by the first thread.
+  assert.match(said.stdout, /^files 1, mapped once$/m, `${said.stdout}${said.stderr}`);
 });
 
 test("a cache that was named is used, or it is an error", { skip: notLinux }, async () => {
