@@ -39,9 +39,9 @@ const posix = [_][]const u8{
     "posix/acquirer.c", "posix/clock.c",   "posix/directory.c", "posix/error.c",     "posix/lease.c",
     "posix/pipe.c",     "posix/reserve.c", "posix/segment.c",   "posix/semaphore.c", "posix/watcher.c",
 };
-const linux = [_][]const u8{ "linux/deaths.c", "linux/system.c", "linux/wait.c" };
-const darwin = [_][]const u8{ "darwin/system.c", "darwin/wait.c", "posix/ticks.c" };
-const freebsd = [_][]const u8{ "freebsd/system.c", "freebsd/wait.c", "posix/ticks.c" };
+const linux = [_][]const u8{ "linux/deaths.c", "linux/semaphore.c", "linux/system.c", "linux/wait.c" };
+const darwin = [_][]const u8{ "darwin/semaphore.c", "darwin/system.c", "darwin/wait.c", "posix/ticks.c" };
+const freebsd = [_][]const u8{ "freebsd/semaphore.c", "freebsd/system.c", "freebsd/wait.c", "posix/ticks.c" };
 const windows = [_][]const u8{
     "windows/acquirer.c", "windows/directory.c", "windows/doorbell.c", "windows/error.c",   "windows/lease.c",
     "windows/files.c",    "windows/paths.c",     "windows/pipe.c",     "windows/segment.c", "windows/semaphore.c",

@@ -246,7 +246,9 @@ enum { CW_SEMAPHORE_CREATE = 1, CW_SEMAPHORE_EXCLUSIVE = 2 };
 
 /* Opens, or with CW_SEMAPHORE_CREATE creates, a semaphore; `initial` counts
  * only when it is created. Writes its address to out[0]. CW_EEXISTS,
- * CW_ENOTFOUND, CW_EDENIED, CW_EARGUMENT. */
+ * CW_ENOTFOUND, CW_EDENIED, CW_EARGUMENT; where there is a file to look at (Linux,
+ * FreeBSD) also CW_ENOTOWNER, CW_EMODE (others may write it), CW_ETYPE, CW_ELINK,
+ * CW_ESIZE (it holds no semaphore). */
 CW_API int32_t cw_semaphore_open(const char *name, uint32_t flags, uint32_t initial,
                                  uint64_t *out);
 CW_API int32_t cw_semaphore_post(cw_semaphore *semaphore);

@@ -13,6 +13,8 @@
 
 #include "../common/internal.h"
 
+#include <limits.h>
+#include <semaphore.h>
 #include <sys/stat.h>
 
 /* ------------------------------------------------------- shared by all ---- */
@@ -61,6 +63,14 @@ int cw_map_flags(uint64_t size);
 void cw_lease_tell(int descriptor);
 
 void cw_thread_name(const char *name);
+
+/* Opens or makes the semaphore of that name, which begins with a slash; flags as
+ * in cw_semaphore_open. One that another user made or may write is refused where
+ * that can be told. 0 or a CW_E…. */
+int32_t cw_sem_open(const char *name, uint32_t flags, uint32_t initial, sem_t **out);
+
+/* 0, or -1 and errno. */
+int cw_sem_close(sem_t *sem);
 
 /* Learns which files of a directory may have lost their lease. The watcher's
  * thread calls cw_deaths_step once at first, and then whenever what it asked

@@ -1,5 +1,6 @@
 /*
- * Named semaphores: sem_open on "/" + name, mode 0600.
+ * Named semaphores: sem_open on "/" + name, mode 0600. Each system checks in its
+ * own way whose one is that exists (see its semaphore.c).
  *
  * They outlive the processes that use them, and a count taken by a process
  * that dies is lost. Linux takes names of up to 250 bytes. macOS allows 30 with
@@ -9,7 +10,6 @@
 #include "posix.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <semaphore.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -98,17 +98,15 @@ static int32_t check_name(const char *name) {
 
 int32_t cw_semaphore_open(const char *name, uint32_t flags, uint32_t initial, uint64_t *out) {
   char full[NAME_SPACE];
-  bool create = flags & CW_SEMAPHORE_CREATE;
-  bool exclusive = flags & CW_SEMAPHORE_EXCLUSIVE;
   if (check_name(name) < 0) return CW_EARGUMENT;
-  if (flags > 3 || (exclusive && !create)) return cw_fail(CW_EARGUMENT, 0);
+  if (flags > 3 || flags == CW_SEMAPHORE_EXCLUSIVE) return cw_fail(CW_EARGUMENT, 0);
   write_name(name, full);
-  int how = (create ? O_CREAT : 0) | (exclusive ? O_EXCL : 0);
-  sem_t *sem = create ? sem_open(full, how, 0600, initial) : sem_open(full, 0);
-  if (sem == SEM_FAILED) return cw_fail_errno(errno);
+  sem_t *sem;
+  int32_t status = cw_sem_open(full, flags, initial, &sem);
+  if (status < 0) return status;
   cw_semaphore *semaphore = malloc(sizeof *semaphore);
   if (!semaphore) {
-    sem_close(sem);
+    cw_sem_close(sem);
     return cw_fail_memory();
   }
   *semaphore = (cw_semaphore){.sem = sem, .users = 1};
@@ -134,7 +132,7 @@ int32_t cw_semaphore_wait(cw_semaphore *semaphore, uint32_t timeout_us) {
 
 int32_t cw_semaphore_close(cw_semaphore *semaphore) {
   if (atomic_fetch_sub(&semaphore->users, 1) > 1) return CW_OK;
-  int result = sem_close(sem_of(semaphore));
+  int result = cw_sem_close(sem_of(semaphore));
   free(semaphore);
   return result == 0 ? CW_OK : cw_fail_errno(errno);
 }

@@ -11,12 +11,13 @@
  */
 import { checkOptions, checkTimeout } from "../options.ts";
 import type { WaitOptions } from "../options.ts";
-import { ArgumentError, TimeoutError } from "../errors.ts";
+import { ArgumentError, CorruptSegmentError, OwnerError, TimeoutError } from "../errors.ts";
+import type { CausewayError } from "../errors.ts";
 import { NodeLayout } from "../memory/layout.ts";
 import { checkName } from "../memory/names.ts";
 import { statusError } from "../memory/status.ts";
 import { FOREVER, Status } from "../platform/binding.ts";
-import type { Address } from "../platform/binding.ts";
+import type { Address, Shim } from "../platform/binding.ts";
 import { binding } from "../platform/runtime.ts";
 import { Handle } from "../wake/handle.ts";
 import type { Polled } from "../wake/reactor.ts";
@@ -102,7 +103,8 @@ export class Semaphore implements Disposable {
    *
    * @throws {ArgumentError} The name has more than 250 bytes, a slash or a backslash, or an
    * option is out of range.
-   * @throws {PermissionError} It is another user's.
+   * @throws {OwnerError} It is another user's, or others may write it.
+   * @throws {CorruptSegmentError} What has its name in `/dev/shm` is no semaphore.
    */
   static async open(name: string, options: SemaphoreOptions = {}): Promise<Semaphore> {
     checkOptions(options, OPTIONS);
@@ -119,7 +121,7 @@ export class Semaphore implements Disposable {
       const { shim } = loaded;
       const out = new BigUint64Array(1);
       const status = shim.cw_semaphore_open(native, CREATE, initial, out);
-      if (status < 0) throw statusError(shim, status, "open the semaphore", name);
+      if (status < 0) throw openError(shim, status, name);
       const address = loaded.address(out[0]!);
       let semaphore: Semaphore;
       try {
@@ -331,4 +333,27 @@ function nativeName(name: string): Uint8Array {
     `a semaphore's name is the system's: at most ${LONGEST_NAME} bytes, without /, \\ and NUL, ` +
       `got ${JSON.stringify(name)}`,
   );
+}
+
+function openError(shim: Shim, status: number, name: string): CausewayError {
+  const subject = `can't open the semaphore "${name}"`;
+  switch (status) {
+    case Status.notOwner:
+      return new OwnerError(
+        `${subject}: it belongs to another user, and this user's programs share with each other ` +
+          "only; use another name",
+      );
+    case Status.mode:
+      return new OwnerError(
+        `${subject}: other users may write it; make it private (chmod go-w /dev/shm/sem.${name})`,
+      );
+    case Status.link:
+    case Status.type:
+    case Status.size:
+      return new CorruptSegmentError(
+        `${subject}: what has its name is no semaphore; remove it (\`Semaphore.remove\`)`,
+      );
+    default:
+      return statusError(shim, status, "open the semaphore", name);
+  }
 }

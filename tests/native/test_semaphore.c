@@ -1,6 +1,10 @@
 /* Named semaphores: opened, shared by processes, timed, taken away. */
 #include "check.h"
 
+#if defined(__linux__)
+#include <semaphore.h>
+#endif
+
 static char name[64];
 
 static cw_semaphore *opened(uint32_t flags, uint32_t initial) {
@@ -61,6 +65,88 @@ static void between_processes(uint32_t timeout_us) {
   CHECK_IS(cw_semaphore_close(semaphore), CW_OK);
 }
 
+#if defined(__linux__)
+#if defined(__GLIBC__)
+#define PLACE "/dev/shm/sem."
+#else
+#define PLACE "/dev/shm/"
+#endif
+
+static char path[300];
+
+static void write_file(size_t bytes, mode_t mode) {
+  static const char zeros[64];
+  unlink(path);
+  int fd = open(path, O_RDWR | O_CREAT | O_EXCL, 0600);
+  CHECK(fd >= 0);
+  CHECK(write(fd, zeros, bytes) == (ssize_t)bytes);
+  CHECK(fchmod(fd, mode) == 0);
+  close(fd);
+}
+
+static void refused(int32_t code) {
+  uint64_t out;
+  CHECK_IS(cw_semaphore_open(name, 0, 0, &out), code);
+  CHECK_IS(cw_semaphore_open(name, CW_SEMAPHORE_CREATE, 1, &out), code);
+  CHECK_IS(cw_semaphore_open(name, CW_SEMAPHORE_CREATE | CW_SEMAPHORE_EXCLUSIVE, 1, &out),
+           CW_EEXISTS);
+}
+
+/* What has the name of a semaphore and is none, or not ours alone. */
+static void foreign_files(void) {
+  struct stat facts;
+  snprintf(path, sizeof path, PLACE "%s", name);
+  write_file(0, 0600);
+  refused(CW_ESIZE);
+  write_file(sizeof(sem_t) - 1, 0600);
+  refused(CW_ESIZE);
+  write_file(sizeof(sem_t), 0620);
+  refused(CW_EMODE);
+  write_file(sizeof(sem_t), 0602);
+  refused(CW_EMODE);
+  if (geteuid() == 0) {
+    write_file(sizeof(sem_t), 0600);
+    CHECK(chown(path, 65534, 65534) == 0);
+    refused(CW_ENOTOWNER);
+    write_file(0, 0666);
+    CHECK(chown(path, 65534, 65534) == 0);
+    refused(CW_ENOTOWNER);
+  }
+  unlink(path);
+  CHECK(symlink("/dev/null", path) == 0);
+  refused(CW_ELINK);
+  unlink(path);
+  CHECK(mkfifo(path, 0600) == 0);
+  refused(CW_ETYPE);
+  unlink(path);
+  CHECK(mkdir(path, 0700) == 0);
+  refused(CW_ETYPE);
+  rmdir(path);
+  /* One that another program of ours made, which others may read. */
+  write_file(sizeof(sem_t), 0644);
+  cw_semaphore *semaphore = opened(0, 0);
+  CHECK_IS(cw_semaphore_wait(semaphore, 0), CW_ETIMEOUT);
+  CHECK_IS(cw_semaphore_post(semaphore), CW_OK);
+  CHECK_IS(cw_semaphore_wait(semaphore, 0), CW_OK);
+  CHECK_IS(cw_semaphore_close(semaphore), CW_OK);
+  CHECK_IS(cw_semaphore_unlink(name), CW_OK);
+  /* The system's own functions take what is made here. */
+  semaphore = opened(CW_SEMAPHORE_CREATE | CW_SEMAPHORE_EXCLUSIVE, 1);
+  CHECK(stat(path, &facts) == 0 && (facts.st_mode & 0777) == 0600);
+  char full[80];
+  snprintf(full, sizeof full, "/%s", name);
+  sem_t *same = sem_open(full, 0);
+  CHECK(same != SEM_FAILED);
+  CHECK(sem_trywait(same) == 0);
+  CHECK_IS(cw_semaphore_wait(semaphore, 0), CW_ETIMEOUT);
+  CHECK(sem_post(same) == 0);
+  CHECK_IS(cw_semaphore_wait(semaphore, 0), CW_OK);
+  CHECK(sem_close(same) == 0);
+  CHECK_IS(cw_semaphore_close(semaphore), CW_OK);
+  CHECK_IS(cw_semaphore_unlink(name), CW_OK);
+}
+#endif
+
 static void unlink_name(void) {
   if (getpid() == scratch_owner) cw_semaphore_unlink(name);
 }
@@ -79,6 +165,9 @@ int main(void) {
   between_processes(30000000);
   CHECK_IS(cw_semaphore_unlink(name), CW_OK);
   CHECK_IS(cw_semaphore_unlink(name), CW_ENOTFOUND);
+#endif
+#if defined(__linux__)
+  foreign_files();
 #endif
   return 0;
 }

@@ -1,11 +1,19 @@
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
+import fs from "node:fs";
 import process from "node:process";
 import { test } from "node:test";
-import { ArgumentError, ClosedError, Semaphore, TimeoutError } from "../../mod.ts";
+import {
+  ArgumentError,
+  ClosedError,
+  CorruptSegmentError,
+  OwnerError,
+  Semaphore,
+  TimeoutError,
+} from "../../mod.ts";
 import { besideTimer } from "../support/beside_timer.ts";
 import { run } from "../support/process.ts";
-import { Scratch } from "../support/scratch.ts";
+import { notRoot, Scratch } from "../support/scratch.ts";
 import { until, within } from "../support/watchdog.ts";
 
 let count = 0;
@@ -109,6 +117,55 @@ test("what is out of range is refused", async () => {
     }
     await assert.rejects(one.acquire({ timeout: -1 }), ArgumentError);
   });
+});
+
+const noFiles = process.platform !== "linux" && "elsewhere semaphores aren't files in /dev/shm";
+
+/** A file that has the name of a semaphore; refused with that error, and removed. */
+async function refused(make: (file: string) => void, error: new () => Error): Promise<void> {
+  const name = `causeway-test-${process.pid}-${++count}`;
+  using scratch = new Scratch();
+  // musl and glibc name the file in their own ways.
+  (await Semaphore.open(name, { directory: scratch.path })).close();
+  const file = [`/dev/shm/sem.${name}`, `/dev/shm/${name}`].find((each) => fs.existsSync(each))!;
+  await Semaphore.remove(name);
+  make(file);
+  try {
+    const opening = Semaphore.open(name, { initial: 1, directory: scratch.path });
+    await assert.rejects(opening, (thrown: Error) => {
+      assert.ok(thrown instanceof error, String(thrown));
+      assert.ok(thrown.message.includes(name));
+      return true;
+    });
+  } finally {
+    fs.rmSync(file, { recursive: true });
+  }
+}
+
+test("what has a semaphore's name and is none", { skip: noFiles }, async () => {
+  const Corrupt = CorruptSegmentError as unknown as new () => Error;
+  // Touched, one without bytes would end this process.
+  await refused((file) => fs.writeFileSync(file, "", { mode: 0o600 }), Corrupt);
+  await refused((file) => fs.symlinkSync("/dev/null", file), Corrupt);
+  await refused((file) => fs.mkdirSync(file), Corrupt);
+  const Owner = OwnerError as unknown as new () => Error;
+  await refused((file) => {
+    fs.writeFileSync(file, new Uint8Array(32));
+    fs.chmodSync(file, 0o666);
+  }, Owner);
+});
+
+test("another user's semaphore is refused", { skip: noFiles || notRoot }, async () => {
+  const Owner = OwnerError as unknown as new () => Error;
+  for (const bytes of [0, 32]) {
+    for (const mode of [0o600, 0o666]) {
+      await refused((file) => {
+        fs.writeFileSync(file, new Uint8Array(bytes).fill(100, 0, 1));
+        fs.chmodSync(file, mode);
+        fs.chownSync(file, 65534, 65534);
+      }, Owner);
+    }
+  }
 });
 
 const python = spawnSync("python3", ["-c", "import ctypes"]).status === 0;
