@@ -19,6 +19,9 @@ import { type Runtime, runtimes } from "./runtimes.ts";
 import { patience, testSystem } from "./systems/systems.ts";
 import { root } from "./toolchain.mjs";
 
+/** Half of the start of a program in Node would go into stripping and compiling its files again. */
+const NODE_CACHE = { NODE_COMPILE_CACHE: path.join(root, "build/node-cache") };
+
 interface Result {
   job: Job;
   cases: TestCase[];
@@ -102,7 +105,7 @@ function fileJobs(): Job[] {
       label: runtime,
       start: (report: string, env: NodeJS.ProcessEnv) =>
         run(command(runtime, file, report), {
-          env: { ...testSystem.env, ...env },
+          env: { ...NODE_CACHE, ...testSystem.env, ...env },
           limit: limitOf(partOf(file)),
         }),
     }))

@@ -4,7 +4,7 @@
 import fs from "node:fs";
 import process from "node:process";
 import { createInterface } from "node:readline";
-import { MARK, type Order } from "./peers.ts";
+import { MARK, type Order } from "./peer_lines.ts";
 import { FunctionRunner, type Task } from "./remote_functions.ts";
 
 // Written at once: the function that comes next may block the thread.

@@ -8,6 +8,7 @@ import { createInterface } from "node:readline";
 import { commandOf, type Runtime } from "../../tools/runtimes.ts";
 import { peerSystem } from "../../tools/systems/systems.ts";
 import { root } from "../../tools/toolchain.mjs";
+import { MARK, type Order } from "./peer_lines.ts";
 import { FunctionSender, type RemoteFunction } from "./remote_functions.ts";
 
 export type { Runtime };
@@ -19,12 +20,6 @@ export const thisRuntime: Runtime = "Deno" in globalThis
   : "Bun" in globalThis
   ? "bun"
   : "node";
-
-/** What begins the lines that a peer says to the test; others are passed through. */
-export const MARK = "\u0001";
-
-/** A line for a peer: a function to run, or an order. */
-export type Order = "reset" | "leave";
 
 /** The command that runs a program where peers run, with garbage collection on demand. */
 export function peerCommand(runtime: Runtime, program: string): [string, ...string[]] {
