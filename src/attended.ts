@@ -12,6 +12,8 @@
  * @module
  */
 
+import { startTimeout } from "./timers.ts";
+
 /** Told of a failure that nothing waits for. */
 export type Report = (error: unknown) => void;
 
@@ -39,7 +41,7 @@ export class AttendedPromise<T> extends Promise<T> {
     const report = this.#report!;
     super.then(undefined, (reason: unknown) => {
       // An `await` in the same turn may still come.
-      setTimeout(() => {
+      startTimeout(() => {
         if (!this.#isAttended) report(reason);
       }, 0);
     });

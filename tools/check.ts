@@ -44,6 +44,12 @@ const rules: { files: RegExp; forbidden: RegExp; why: string }[] = [
     why: "only src/platform may name what just one runtime has",
   },
   {
+    files: /^src\/(?!timers\.ts$).*\.ts$/,
+    forbidden:
+      /^(?!\s*(?:\*|\/[/*])).*(?<![\w.#`])(?:(?:set|clear)(?:Timeout|Interval|Immediate)\(|queueMicrotask\(|performance\.now\()/m,
+    why: "test frameworks replace it; src/timers.ts has the runtime's own",
+  },
+  {
     files: /^tests\/.*\.ts$/,
     forbidden: /\bt\.skip\(/,
     why: "Deno counts t.skip() as passed; use the option { skip: reason }",

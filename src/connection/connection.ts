@@ -43,6 +43,7 @@ import { ringEnds } from "./rings.ts";
 import { newStatistics } from "./statistics.ts";
 import type { Statistics } from "./statistics.ts";
 import { Streams } from "./streams.ts";
+import { readClock } from "../timers.ts";
 
 /** Records handled in one poll, so that one connection doesn't hold up the others. */
 const RECORDS_PER_POLL = 512;
@@ -285,10 +286,10 @@ export class Connection implements Source, Responder {
   ): Promise<Bytes | undefined> {
     this.#checkSend(payload);
     const kept = payload === undefined ? undefined : copyBytes(payload);
-    const start = performance.now();
+    const start = readClock();
     const begin = (): { answer: Promise<Bytes | undefined> } | undefined => {
       if (this.#calls.isFull) return undefined;
-      const left = Math.max(0, timeout - (performance.now() - start));
+      const left = Math.max(0, timeout - (readClock() - start));
       return { answer: this.#requestNow(method, kept, { timeout: left, signal }, flags) };
     };
     const what = `one of ${MAX_CALLS} calls on "${this.name}", the most under way at a time`;
@@ -303,7 +304,7 @@ export class Connection implements Source, Responder {
     waiter: AsyncWaiter,
   ): void {
     const { timeout } = waiter;
-    const deadline = timeout === Infinity ? Infinity : performance.now() + timeout;
+    const deadline = timeout === Infinity ? Infinity : readClock() + timeout;
     const id = this.#calls.add(waiter, deadline);
     this.#reactor.expect();
     try {
@@ -638,7 +639,7 @@ export class Connection implements Source, Responder {
   #startTimer(deadline: number): void {
     if (this.#timer !== undefined) this.#reactor.stopTimer(this.#timer);
     this.#timerAt = deadline;
-    const delay = Math.min(Math.max(0, deadline - performance.now()), 0x7fff_ffff);
+    const delay = Math.min(Math.max(0, deadline - readClock()), 0x7fff_ffff);
     this.#timer = this.#reactor.startTimer(() => this.#onTimer(), delay);
   }
 
@@ -652,7 +653,7 @@ export class Connection implements Source, Responder {
       if (this.#state !== "open") return;
       if (!this.#consumer.hasMore()) break;
     }
-    const { ids, next } = this.#calls.expired(performance.now());
+    const { ids, next } = this.#calls.expired(readClock());
     for (const id of ids) {
       this.statistics.timeouts++;
       this.#giveUp(

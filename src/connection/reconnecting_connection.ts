@@ -21,6 +21,7 @@ import type { Statistics } from "./statistics.ts";
 import type { WaitOptions } from "../options.ts";
 import { checkPayload } from "./options.ts";
 import { checkSignal, checkTimeout } from "../options.ts";
+import { readClock } from "../timers.ts";
 
 type Bytes = Uint8Array<ArrayBuffer>;
 
@@ -224,8 +225,8 @@ export class ReconnectingConnection {
 
   /** Blocks until there is a connection; returns the milliseconds that are left. */
   connectSync(timeout: number): number {
-    const start = performance.now();
-    const left = (): number => timeout - (performance.now() - start);
+    const start = readClock();
+    const left = (): number => timeout - (readClock() - start);
     const { reactor, index: own } = this.#handle;
     while (this.#connection === undefined) {
       this.#handle.checkOpen();
@@ -272,11 +273,9 @@ export class ReconnectingConnection {
     timeout: number,
     signal: AbortSignal | undefined,
   ): Promise<Bytes | undefined> {
-    const start = performance.now();
+    const start = readClock();
     await this.whenConnected(signal === undefined ? { timeout } : { timeout, signal });
-    const left = timeout === Infinity
-      ? Infinity
-      : Math.max(0, timeout - (performance.now() - start));
+    const left = timeout === Infinity ? Infinity : Math.max(0, timeout - (readClock() - start));
     const connection = this.#connection;
     if (connection === undefined) return this.#requestLater(method, payload, left, signal);
     return connection.request(method(connection), payload, { timeout: left, signal });
@@ -287,14 +286,14 @@ export class ReconnectingConnection {
     task: (connection: Connection, options: CallOptions) => Promise<Result>,
     options: WaitOptions | undefined,
   ): Promise<Result> {
-    const start = performance.now();
+    const start = readClock();
     const timeout = checkTimeout(options?.timeout, this.#parts.timeout);
     const signal = options?.signal;
     if (signal !== undefined) checkSignal(signal);
     while (this.#connection === undefined) {
       await this.whenConnected(signal === undefined ? { timeout } : { timeout, signal });
     }
-    const left = Math.max(0, timeout - (performance.now() - start));
+    const left = Math.max(0, timeout - (readClock() - start));
     return task(this.#connection, { timeout: left, signal });
   }
 

@@ -34,6 +34,7 @@ import {
 } from "./roles.ts";
 import type { RoleName } from "./roles.ts";
 import { Slots } from "./slots.ts";
+import { inMicrotask } from "../timers.ts";
 
 /** Which flag asks for whom. */
 const WAITING = {
@@ -280,7 +281,7 @@ export class PipeEnd {
   }
 
   #closeLater(error: CorruptSegmentError): void {
-    queueMicrotask(() => {
+    inMicrotask(() => {
       if (this.#closed) return;
       this.close(error);
       const { onDisconnect } = this.#options;

@@ -9,6 +9,7 @@ import type { NativeFunction, SymbolTable } from "./host.ts";
 import { declarations } from "./host.ts";
 import { openLibrary } from "./library.ts";
 import { nodeHost } from "./node_host.ts";
+import { inNextTurn, startTimeout, stopTimeout } from "../timers.ts";
 
 type BunFfi = typeof import("bun:ffi");
 
@@ -51,10 +52,10 @@ export async function load(): Promise<Binding> {
     address: (value) => Number(value),
     // No deallocator: Bun may run one on a garbage collector thread.
     view: (address, bytes) => ffi.toArrayBuffer(Number(address) as Pointer, 0, bytes),
-    nextTurn: (task) => void setImmediate(task),
+    nextTurn: (task) => void inNextTurn(task),
     createNotifier: (task) => createNotifier(ffi, task),
-    startTimer: (task, milliseconds) => setTimeout(task, milliseconds).unref(),
-    stopTimer: (timer) => clearTimeout(timer as ReturnType<typeof setTimeout>),
+    startTimer: (task, milliseconds) => startTimeout(task, milliseconds).unref(),
+    stopTimer: (timer) => stopTimeout(timer as ReturnType<typeof startTimeout>),
     onExit: (task) => void process.on("exit", task),
     onFault() {},
   };

@@ -13,6 +13,7 @@ import { declarations, fileFacts } from "./host.ts";
 import type { EmbeddedLibrary } from "./embedded.ts";
 import { openLibrary } from "./library.ts";
 import { PermissionError } from "../errors.ts";
+import { inNextTurn, startTimeout, stopTimeout } from "../timers.ts";
 
 const TYPES = { p: "buffer", a: "pointer", u: "u32", i: "i32", l: "u64" } as const;
 
@@ -116,14 +117,14 @@ export async function load(): Promise<Binding> {
       const pointer = Deno.UnsafePointer.create(address) as Deno.PointerObject;
       return Deno.UnsafePointerView.getArrayBuffer(pointer, bytes);
     },
-    nextTurn: (task) => void setImmediate(task),
+    nextTurn: (task) => void inNextTurn(task),
     createNotifier,
     startTimer(task, milliseconds) {
-      const timer = setTimeout(task, milliseconds);
+      const timer = startTimeout(task, milliseconds);
       Deno.unrefTimer(timer as unknown as number);
       return timer;
     },
-    stopTimer: (timer) => clearTimeout(timer as number),
+    stopTimer: (timer) => stopTimeout(timer as number),
     onExit: (task) => globalThis.addEventListener("unload", task),
     onFault(task) {
       globalThis.addEventListener("error", task);

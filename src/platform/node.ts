@@ -15,6 +15,7 @@ import { declarations } from "./host.ts";
 import { openLibrary } from "./library.ts";
 import { nodeHost } from "./node_host.ts";
 import { LibraryError, LimitError, SystemError } from "../errors.ts";
+import { inNextTurn, startTimeout, stopTimeout } from "../timers.ts";
 
 /** What we use of `node:ffi`, which type checkers and bundlers of other runtimes don't know. */
 interface NodeFfi {
@@ -106,10 +107,10 @@ export async function load(): Promise<Binding> {
     largestBuffer: 2 ** 53 - 1,
     address: (value) => value,
     view: (address, bytes) => ffi.toArrayBuffer(address, bytes, false),
-    nextTurn: (task) => void setImmediate(task),
+    nextTurn: (task) => void inNextTurn(task),
     createNotifier: (task) => createNotifier(shim, task),
-    startTimer: (task, milliseconds) => setTimeout(task, milliseconds).unref(),
-    stopTimer: (timer) => clearTimeout(timer as ReturnType<typeof setTimeout>),
+    startTimer: (task, milliseconds) => startTimeout(task, milliseconds).unref(),
+    stopTimer: (timer) => stopTimeout(timer as ReturnType<typeof startTimeout>),
     onExit: (task) => void process.on("exit", task),
     onFault() {},
   };

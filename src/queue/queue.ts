@@ -36,6 +36,7 @@ import { DeadLetters } from "./dead_letters.ts";
 import type { Delivery } from "./delivery.ts";
 import { checkQueueCapacity } from "./pool.ts";
 import { QueueProducer } from "./producer.ts";
+import { readClock } from "../timers.ts";
 
 /** Options of {@linkcode Queue.open}. */
 export interface QueueOptions {
@@ -480,15 +481,15 @@ export class Queue<T = unknown> implements AsyncDisposable {
   }
 
   #block<R>(line: WaitQueue, attempt: () => R | undefined, what: string, timeout: number): R {
-    const end = performance.now() + timeout;
+    const end = readClock() + timeout;
     try {
       for (;;) {
         try {
           // In slices: timers, which look again for waits, don't run meanwhile.
-          return line.waitSync(attempt, what, Math.min(end - performance.now(), BLOCKING_SLICE));
+          return line.waitSync(attempt, what, Math.min(end - readClock(), BLOCKING_SLICE));
         } catch (error) {
           if (!(error instanceof TimeoutError)) throw error;
-          if (performance.now() >= end) throw new TimeoutError(what, timeout);
+          if (readClock() >= end) throw new TimeoutError(what, timeout);
         }
       }
     } finally {

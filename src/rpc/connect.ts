@@ -17,6 +17,7 @@ import type { ClientOptions } from "./client_core.ts";
 import { Exchange } from "./exchange.ts";
 import { methodProxy } from "./proxy.ts";
 import type { Remote, RemoteOneway, RemoteSync } from "./types.ts";
+import { readClock } from "../timers.ts";
 
 /** Options of {@linkcode connect}. */
 // deno-lint-ignore no-explicit-any
@@ -170,10 +171,10 @@ export class Client<Api> extends BaseClient implements Calls<Api> {
     options: WaitOptions,
   ): Promise<unknown> {
     try {
-      const start = performance.now();
+      const start = readClock();
       const timeout = checkTimeout(options.timeout, this.#timeout);
       await this.#link.whenConnected({ ...options, timeout });
-      const left = Math.max(0, timeout - (performance.now() - start));
+      const left = Math.max(0, timeout - (readClock() - start));
       return await this.#call(path, args, { ...options, timeout: left });
     } catch (error) {
       own.fails();

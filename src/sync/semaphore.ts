@@ -25,6 +25,7 @@ import type { Peer } from "../wake/realm.ts";
 import { WaitQueue } from "../wake/wait_queue.ts";
 import { LOCK_OPTIONS } from "./shared_state.ts";
 import type { LockOptions, SyncWaitOptions } from "./shared_state.ts";
+import { readClock } from "../timers.ts";
 
 const CREATE = 1;
 const LONGEST_NAME = 250;
@@ -185,9 +186,9 @@ export class Semaphore implements Disposable {
     const timeout = checkTimeout(options.timeout, this.#timeout);
     if (this.#try()) return;
     const { longestSleep } = this.#handle.realm.binding;
-    const end = performance.now() + timeout;
+    const end = readClock() + timeout;
     for (;;) {
-      const left = Math.min(end - performance.now(), longestSleep);
+      const left = Math.min(end - readClock(), longestSleep);
       if (left <= 0) throw new TimeoutError(`acquiring ${this.#handle.what}`, timeout);
       const micros = left === Infinity ? FOREVER : Math.min(Math.ceil(left * 1000), FOREVER - 1);
       if (this.#wait(micros)) return;

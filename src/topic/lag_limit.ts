@@ -7,6 +7,7 @@
  * @module
  */
 import type { LagAction, SubscriberTable } from "./subscriber_table.ts";
+import { readClock } from "../timers.ts";
 
 /** How often to look whether a subscriber that was invited can come, in ms. */
 const LOOK_EVERY = 50;
@@ -49,7 +50,7 @@ export class LagLimit {
   }
 
   #rest(): number {
-    const now = performance.now();
+    const now = readClock();
     if (this.#since === 0) this.#since = now;
     return this.#since + this.#milliseconds - now;
   }

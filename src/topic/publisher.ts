@@ -37,6 +37,7 @@ import { PublisherEvents } from "./publisher_events.ts";
 import { publisherLimits } from "./publisher_options.ts";
 import type { PublisherLimits, PublisherOptions } from "./publisher_options.ts";
 import type { SubscriberTable } from "./subscriber_table.ts";
+import { readClock } from "../timers.ts";
 
 /** A snapshot of what a publisher did. */
 export interface PublisherStatistics {
@@ -286,9 +287,9 @@ export class Publisher<T = unknown> implements AsyncDisposable {
   /** Blocks until there is room, and now and then looks whether a subscriber exceeds its limit. */
   #blockForRoom(payload: Uint8Array, timeout: number): void {
     const attempt = (): true | undefined => this.#write(payload) || undefined;
-    const end = performance.now() + timeout;
+    const end = readClock() + timeout;
     for (;;) {
-      const rest = end - performance.now();
+      const rest = end - readClock();
       const look = this.#lag.isWatching ? this.#lag.nextLook : Infinity;
       try {
         this.#line.waitSync(attempt, this.#what(), Math.min(Math.max(0, rest), look));
@@ -397,11 +398,11 @@ export class Publisher<T = unknown> implements AsyncDisposable {
    * Calling it again does nothing.
    */
   async close(): Promise<void> {
-    const end = performance.now() + CLOSE_TIMEOUT;
+    const end = readClock() + CLOSE_TIMEOUT;
     const { reactor } = this.#handle;
     reactor.ref();
     try {
-      while (!this.isClosed && this.#line.length > 0 && performance.now() < end) {
+      while (!this.isClosed && this.#line.length > 0 && readClock() < end) {
         await new Promise<void>((resolve) => reactor.startTimer(resolve, 1));
       }
     } finally {

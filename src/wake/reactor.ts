@@ -23,6 +23,7 @@ import { statusError } from "../memory/status.ts";
 import { Bell, collect, NodeWords, ring } from "./doorbell.ts";
 import { SpinPolicy } from "./spin_policy.ts";
 import { Yielder } from "./yielder.ts";
+import { readClock, startInterval, stopInterval } from "../timers.ts";
 
 /** What a poll found. */
 export const Polled = {
@@ -110,7 +111,7 @@ export class Reactor {
   readonly #blockingSpin = new SpinPolicy(BLOCKING_SPIN_MS);
   #references = 0;
   #expecting = 0;
-  #keepalive: ReturnType<typeof setInterval> | undefined;
+  #keepalive: ReturnType<typeof startInterval> | undefined;
   #deaths = 0;
   readonly #onDeaths: () => void;
   readonly #notifier: Notifier;
@@ -164,7 +165,7 @@ export class Reactor {
 
   /** Milliseconds of `performance.now()`, read once in a turn. */
   now(): number {
-    if (this.#now === 0) this.#now = performance.now();
+    if (this.#now === 0) this.#now = readClock();
     return this.#now;
   }
 
@@ -240,9 +241,9 @@ export class Reactor {
   #holdProcess(): void {
     const wanted = this.#references > 0 && !this.#closed;
     if (wanted && this.#keepalive === undefined) {
-      this.#keepalive = setInterval(() => {}, LONGEST_TIMER);
+      this.#keepalive = startInterval(() => {}, LONGEST_TIMER);
     } else if (!wanted && this.#keepalive !== undefined) {
-      clearInterval(this.#keepalive);
+      stopInterval(this.#keepalive);
       this.#keepalive = undefined;
     }
   }
@@ -254,12 +255,12 @@ export class Reactor {
 
   /** The same for any time, also longer than the runtimes' 2^31 - 1 ms, and `Infinity`. */
   startLongTimer(task: () => void, milliseconds: number): { stop(): void } {
-    const end = performance.now() + milliseconds;
+    const end = readClock() + milliseconds;
     let timer: Timer | undefined;
     const arm = (left: number): void => {
       if (left === Infinity) return;
       timer = this.startTimer(() => {
-        const rest = end - performance.now();
+        const rest = end - readClock();
         if (rest > 0) arm(rest);
         else task();
       }, Math.min(left, LONGEST_TIMER));
@@ -452,7 +453,7 @@ export class Reactor {
   }
 
   #isIdleForLong(): boolean {
-    const now = performance.now();
+    const now = readClock();
     if (this.#idleSince === 0) this.#idleSince = now;
     return now - this.#idleSince >= this.#spinPolicy.time;
   }
@@ -536,16 +537,16 @@ export class Reactor {
   }
 
   #blockSlowly(source: Source, isDone: () => boolean, timeout: number): boolean {
-    const start = performance.now();
+    const start = readClock();
     const patience = this.#blockingSpin;
     let spinUntil = start + patience.time;
     for (;;) {
-      const now = performance.now();
+      const now = readClock();
       if (now - start >= timeout) return false;
       if (now >= spinUntil) {
         patience.failed();
         this.#sleep(source, timeout - (now - start));
-        spinUntil = performance.now() + patience.time;
+        spinUntil = readClock() + patience.time;
         if (this.#look(source, isDone)) return true;
       } else if (this.#look(source, isDone)) {
         patience.succeeded();

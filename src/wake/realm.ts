@@ -13,6 +13,7 @@ import { NodeLayout } from "../memory/layout.ts";
 import { createNode, isNodeDead, openNode, reapNode, removeNode, sweep } from "../memory/nodes.ts";
 import type { Segment } from "../memory/segment.ts";
 import { Reactor } from "./reactor.ts";
+import { readClock } from "../timers.ts";
 
 /** A node that this realm shares memory with. */
 export class Peer {
@@ -170,7 +171,7 @@ export class Realm {
    * time then, so what has to be tried again is tried here, blocking the thread for a while.
    */
   closeAll(): void {
-    this.#endsBy = performance.now() + LONGEST_END;
+    this.#endsBy = readClock() + LONGEST_END;
     // Closing can leave something for later, which is one more to be closed.
     for (let round = 0; round < MOST_ROUNDS && this.#closers.size > 0; round++) {
       for (const closer of [...this.#closers]) this.reactor.guard(closer);
@@ -179,7 +180,7 @@ export class Realm {
 
   /** Tries until it is possible, or the time for that is over. */
   #tryAtEnd(task: () => unknown): void {
-    while (!this.#try(task) && performance.now() < this.#endsBy) {
+    while (!this.#try(task) && readClock() < this.#endsBy) {
       const words = this.#segment.words;
       const block = Atomics.load(words, NodeLayout.block >> 2);
       this.binding.shim.cw_wait(this.#segment.address, NodeLayout.block, block, 1000);
@@ -199,12 +200,12 @@ export class Realm {
     task: (path: string) => T,
     signal?: AbortSignal,
   ): Promise<T> {
-    const end = performance.now() + LOCK_TIMEOUT_MS;
+    const end = readClock() + LOCK_TIMEOUT_MS;
     for (let delay = 1;; delay = Math.min(2 * delay, 50)) {
       signal?.throwIfAborted();
       const result = this.directory.tryLocked(parts, task);
       if (result !== BUSY) return result;
-      if (performance.now() >= end) {
+      if (readClock() >= end) {
         throw new TimeoutError(
           `waiting for the lock of ${this.directory.path(...parts)}`,
           LOCK_TIMEOUT_MS,

@@ -14,6 +14,8 @@
  * @module
  */
 
+import { readClock } from "../timers.ts";
+
 /** Milliseconds without a turn of the event loop after which one is due. */
 const MOST_MS = 2;
 /** Operations without a turn after which one is due, if the clock stands still (a faked one). */
@@ -51,7 +53,7 @@ export class Yielder {
 
   #look(): boolean {
     if (this.#isDue) return true;
-    const now = performance.now();
+    const now = readClock();
     if (this.#since < 0) {
       this.#since = this.#looked = now;
     } else if (now - this.#looked < CLOSE_MS) {
