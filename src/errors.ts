@@ -95,8 +95,8 @@ export class CapacityMismatchError extends CausewayError {
   constructor(name: string, asked: number, actual: number) {
     super(
       "CAPACITY_MISMATCH",
-      `"${name}" has capacity ${actual}, but ${asked} was asked for: who opens it first decides, ` +
-        "or its default does, so name the same on each side that may be first, or on none",
+      `"${name}" has capacity ${actual}, but ${asked} was asked for: the first to open it ` +
+        "decides, by its option or the default; name the same on each side that may be first, or on none",
     );
     this.actual = actual;
   }
@@ -218,14 +218,14 @@ export class LimitError extends CausewayError {
   }
 }
 
-/** Shared memory that somebody passed by reference isn't there any more. */
+/** Shared memory that was passed by reference isn't there any more. */
 export class MemoryGoneError extends CausewayError {
   /** Made by the library only. */
   constructor(name: string) {
     super(
       "MEMORY_GONE",
-      `${name} is gone: who passed it died or closed it before it was opened here, and nobody ` +
-        "else has it open; keep it open on the side that passes it until the other side has it",
+      `${name} is gone: the side that passed it died or closed it before it was opened here, and ` +
+        "no other has it open; keep it open on the side that passes it until the other side has it",
     );
   }
 }
@@ -246,7 +246,7 @@ export class MessageTooLargeError extends CausewayError {
   }
 }
 
-/** The name is in use, by somebody who lives. */
+/** The name is in use by a live process. */
 export class NameTakenError extends CausewayError {
   /** Made by the library only. */
   constructor(message: string) {

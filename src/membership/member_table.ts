@@ -1,8 +1,8 @@
 /**
- * The members of a membership: who shares a segment, and how to ring them.
+ * The table of a membership's members: which nodes share a segment, and how to ring them.
  *
- * Slots are taken and freed under the lock of the membership' folder. A slot is freed
- * by its member, or by whoever proved that member's node dead.
+ * Slots are taken and freed under the lock of the membership's folder. A slot is freed
+ * by its member, or by another one after that member's death.
  *
  * @module
  */
@@ -95,7 +95,7 @@ export class MemberTable {
     Atomics.store(this.#words, this.word(member, Member.waiting), 1);
   }
 
-  /** Takes the flag; true if it was set. Who gets it rings the member, or is the member. */
+  /** Takes the flag; true if it was set: then the caller rings the member, or is the member. */
   takeWaiting(member: number): boolean {
     const at = this.word(member, Member.waiting);
     return Atomics.load(this.#words, at) !== 0 && Atomics.exchange(this.#words, at, 0) !== 0;
@@ -109,7 +109,7 @@ export class MemberTable {
     this.#realm.reactor.ring(peer.segment, source);
   }
 
-  /** Rings one that waits, from slot `start` on; false if nobody does. */
+  /** Rings one that waits, from slot `start` on; false if none does. */
   ringOne(start = 0): boolean {
     const used = this.used;
     for (let i = 0; i < used; i++) {
@@ -121,7 +121,7 @@ export class MemberTable {
     return false;
   }
 
-  /** Rings all who wait. */
+  /** Rings all that wait. */
   ringWaiting(): void {
     const used = this.used;
     for (let member = 0; member < used; member++) {

@@ -1,13 +1,13 @@
 /**
- * A membership: a segment that all who use a name share, and that goes with the last
+ * A membership: a segment that all members of a name share, and that goes with the last
  * of them (or stays, if one of them wanted it durable).
  *
  *     <root>/<folder>/<name>/shared                     the segment; `durable` if it stays
  *     <root>/<folder>/<name>/member-<source>-<count>-<node>   one for each member
  *
  * Joining and leaving happen under the lock of the folder. A member's file is made
- * before the shared one and removed after it, so that whoever proves a node dead
- * (`src/memory/nodes.ts`) knows by the names of the files what is left.
+ * before the shared one and removed after it, so that a process that reaps
+ * a node (`src/memory/nodes.ts`) knows by the names of the files what is left.
  *
  * @module
  */
@@ -33,7 +33,7 @@ export interface MembershipParameters {
   readonly dataBytes: (capacity: number) => number;
   /** Capacity that the user asked for; `undefined`: whatever is there. */
   readonly capacity: number | undefined;
-  /** Capacity of a new one that nobody asked for. */
+  /** Capacity of a new one if none was asked for. */
   readonly defaultCapacity: number;
   /** A number that stands for the codec, see `codecId`; 0 for none. */
   readonly codec?: number;
@@ -41,7 +41,7 @@ export interface MembershipParameters {
   readonly codecName?: (codec: number, segment: Segment) => string;
   /** It stays when its last member leaves or dies. */
   readonly durable?: boolean;
-  /** View only what is before the data: somebody else views that. */
+  /** View only what is before the data: another object views that. */
   readonly withoutData?: boolean;
 }
 

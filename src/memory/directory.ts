@@ -5,7 +5,7 @@
  *     <root>/<kind>/<name>/<file>     what a pattern needs; see docs/protocol.md
  *
  * Every file name outside of `nodes` ends with the id of the node it belongs to,
- * so whoever proves a node dead can remove all that it left. What several share is
+ * so a process that proves a node dead can remove all that it left. What several share is
  * named `shared`, and goes with the last of their files.
  *
  * @module
@@ -63,8 +63,8 @@ export class RuntimeDirectory {
 
   /**
    * Makes `root/parts…` where it doesn't exist, checks every level, and runs
-   * `task` with its path; once more when somebody removed the empty directory in
-   * between (`task` then returned `"gone"`).
+   * `task` with its path; once more when another process removed the empty directory
+   * in between (`task` then returned `"gone"`).
    */
   within<T>(parts: string[], task: (path: string) => T | "gone"): T {
     for (let attempt = 0; attempt < 1000; attempt++) {
@@ -178,8 +178,8 @@ export class RuntimeDirectory {
 
   /**
    * Removes `root/parts…` and its parents as far as they are empty. The lowest is
-   * removed under its lock: whoever holds that counts on the directory to stay. The
-   * root goes only if it is the default one: a directory that somebody chose stays.
+   * removed under its lock: the holder of that relies on the directory. The root goes
+   * only if it is the default one: a directory that a user chose stays.
    */
   prune(parts: string[]): void {
     const { shim } = this.binding;

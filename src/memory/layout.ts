@@ -96,7 +96,7 @@ export const SideState = { absent: 0, open: 1, closed: 2, refused: 3 } as const;
 export const Refusal = { connectionLimit: 1, codec: 2, capacity: 3 } as const;
 
 /**
- * One side of a connection, at 128 (a: the creator) and at 256 (b: who joined).
+ * One side of a connection, at 128 (a: the creator) and at 256 (b: the side that joined).
  *
  *     +0   node id (8 bytes)
  *     +8   source: index in that node's ready bitmap
@@ -108,7 +108,7 @@ export const Side = { node: 0, source: 8, state: 12, refusal: 16, value: 20 } as
 
 /**
  * The words of a ring, relative to its start, each on cache lines of its own.
- * There is no tail: whether there is a record says the record itself, see
+ * There is no tail: the record itself says whether it is there, see
  * `src/ring/record.ts`.
  *
  *     +0    head: bytes ever read, wraps at 2^32 (consumer)
@@ -168,7 +168,7 @@ export const ServerLayout = {
 export const MAX_MEMBERS = 256;
 
 /**
- * A membership: a segment that all who use a name share, and that goes with the last
+ * A membership: a segment that all members of a name share, and that goes with the last
  * of them. Queues, pipes, shared memory and locks are one.
  *
  *     0     header
@@ -195,7 +195,7 @@ export const MembershipLayout = {
  *     +0   state: 0 free, 1 joined
  *     +4   source: index in its node's ready bitmap
  *     +8   node id (8 bytes)
- *     +16  waiting: not 0 if it wants to be rung; set by the member, cleared by who rings
+ *     +16  waiting: not 0 if it wants to be rung; set by the member, cleared by the ringer
  *     +20  words of the pattern, see its own layout
  */
 export const Member = { state: 0, source: 4, node: 8, waiting: 16, words: 20, bytes: 64 } as const;
@@ -213,16 +213,16 @@ export const MemoryLayout = { sizeLow: 256, sizeHigh: 260, element: 264 } as con
  * A mutex: a membership without data.
  *
  *     256   owner: 0 free, slot of the member that holds it plus 1; bit 31: abandoned
- *     384   contended: not 0 if somebody may wait
+ *     384   contended: not 0 if a member may wait
  */
 export const MutexLayout = { owner: 256, contended: 384 } as const;
 
 /**
  * A read-write lock: a membership without data.
  *
- *     256   writer: 0 nobody, slot of the member that writes or wants to plus 1; bit 30: it
+ *     256   writer: 0 none, slot of the member that writes or wants to plus 1; bit 30: it
  *           writes; bit 31: abandoned
- *     384   contended: not 0 if somebody may wait for the writer
+ *     384   contended: not 0 if a member may wait for the writer
  *
  * Each member's first own word counts its readers.
  */
@@ -234,9 +234,9 @@ export const RwLockLayout = { writer: 256, contended: 384 } as const;
  *     256   mode: 1 stays set, 2 resets itself
  *     384   state: 1 set; with mode 2: how many may pass
  *     512   sets: counts how often it became set, wraps at 2^32
- *     640   contended: not 0 if somebody may wait
+ *     640   contended: not 0 if a member may wait
  *
- * Each member's first own word counts those who wait in it.
+ * Each member's first own word counts the waits in it.
  */
 export const EventLayout = { mode: 256, state: 384, sets: 512, contended: 640 } as const;
 
@@ -268,8 +268,8 @@ export const QueueLayout = {
  * The header of a chunk, of 128 bytes.
  *
  *     +0   state: see {@linkcode ChunkState}; from bit 8 on the member that holds it
- *     +4   order: the how manieth it was when it was begun; consumers read in this order
- *     +8   end: bytes of records in it; whoever fills it writes it after the records
+ *     +4   order: its number among all chunks begun; consumers read in this order
+ *     +8   end: bytes of records in it; its holder writes it after the records
  *     +12  done: bytes at its start that are known to be done
  *     +64  rewinds: counts records in it that became ready again
  */
@@ -305,7 +305,7 @@ export const MAX_RETURNS = 0x7fff;
  *     384   tail: messages that were sent; written by the sender
  *     512   receiverWaiting: 1: the receiver relies on being rung
  *     640   senderWaiting: 1: the sender relies on being rung
- *     768   sender: who it is, see {@linkcode Role}
+ *     768   sender: the member, see {@linkcode Role}
  *     896   receiver: the same
  *     1024  messageBytes: the most bytes of a message
  *     1028  stride: bytes from one slot to the next
@@ -329,10 +329,10 @@ export const PipeLayout = {
 } as const;
 
 /**
- * The word of a role: who has it, and how often it was taken.
+ * The word of a role: its holder, and how often it was taken.
  *
- *     bits 0-8   the member that has it, plus 1; 0: nobody
- *     bit 9      who had it last died
+ *     bits 0-8   the member that has it, plus 1; 0: none
+ *     bit 9      the last holder died
  *     bits 10-31 how often it was taken
  */
 export const Role = { holder: 0x1ff, died: 0x200, taken: 0x400 } as const;
@@ -397,7 +397,7 @@ export type LagPolicy = (typeof LagPolicy)[keyof typeof LagPolicy];
  *     +64   start: position of its first record (publisher)
  *     +68   sequence: number of that record, low word, then high word (publisher)
  *     +76   lag: counts how often the publisher overtook it, or was about to (publisher)
- *     +80   room wanted: the publisher waits for this one; cleared by who rings
+ *     +80   room wanted: the publisher waits for this one; cleared by the ringer
  *     +128  head: position up to which it has read (subscriber)
  *     +132  waiting: it wants to be rung at the next message; cleared by the publisher
  */

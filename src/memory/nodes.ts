@@ -1,5 +1,5 @@
 /**
- * Nodes: the realms that use a runtime directory, and the proof of who lives.
+ * Nodes: the realms that use a runtime directory, and the proof of which are alive.
  *
  * A node's file carries its lease. The file gets its public name only when the
  * lease is taken, so a public node whose lease is free is dead, for certain and
@@ -150,8 +150,8 @@ function holdsMessages(binding: Binding, path: string): boolean {
 }
 
 /**
- * Finds nodes that died when nobody was there to notice, and cleans up after
- * them, also after those of another version of this library.
+ * Finds nodes that died when no process was there to notice, and reaps them, also
+ * those of another version of this library.
  */
 export function sweep(binding: Binding, directory: RuntimeDirectory): void {
   for (const file of directory.list(directory.path(NODES))) {
@@ -177,7 +177,7 @@ function removeUnpublished(
   try {
     directory.removeFile(path);
   } catch (error) {
-    // Something else has that name, or somebody else owns it: it isn't ours.
+    // Something else has that name, or another user owns it: it isn't ours.
     if (!(error instanceof CausewayError)) throw error;
   }
 }

@@ -4,7 +4,7 @@
  * Guarantees: its size is reserved when it is made, so touching it never faults;
  * magic, version, kind and size are checked when it is opened; closing detaches
  * every view first, so use after close is an exception and never a crash.
- * Doesn't guarantee anything about the words inside: whoever reads them checks.
+ * Guarantees nothing about the words inside: their reader checks them.
  *
  * @module
  */
@@ -114,7 +114,7 @@ export class Segment {
   }
 
   /**
-   * Whether somebody holds the lease of the file at `path`, whatever is in it;
+   * Whether a process holds the lease of the file at `path`, whatever is in it;
    * `undefined` if there is no such file, or none that could be a segment of ours.
    * Throws where the system is too short of something to look: that proves nothing.
    */
@@ -137,8 +137,8 @@ export class Segment {
   }
 
   /**
-   * One more view of a part, over memory that the views of this segment may share. Who
-   * asks for it detaches it before the segment is closed.
+   * One more view of a part, over memory that the views of this segment may share. The
+   * caller detaches it before the segment is closed.
    *
    * @throws {RangeError} The runtime has no buffers of that size.
    */
@@ -149,7 +149,7 @@ export class Segment {
     return this.#binding.view(this.native[0]! + BigInt(offset), bytes);
   }
 
-  /** Node id of who made it. */
+  /** Id of the node that made it. */
   get creator(): string {
     return readNodeId(this.bytes, Header.creator);
   }
@@ -164,12 +164,12 @@ export class Segment {
     Atomics.store(this.words, offset >> 2, value);
   }
 
-  /** Takes the lease; true if nobody else holds it. */
+  /** Takes the lease; false if another process holds it. */
   takeLease(): boolean {
     return this.#lease(this.#binding.shim.cw_lease_take(this.native), Status.ok);
   }
 
-  /** Does somebody hold the lease? False proves that the owner is dead. */
+  /** Does a process hold the lease? False proves that the owner is dead. */
   isLeaseHeld(): boolean {
     return this.#lease(this.#binding.shim.cw_lease_test(this.native), 1);
   }
@@ -187,8 +187,8 @@ export class Segment {
   }
 
   /**
-   * Detaches every view, then unmaps; with `stayMapped` it doesn't unmap, because somebody
-   * has a view that can't be detached. Calling it again does nothing.
+   * Detaches every view, then unmaps; with `stayMapped` it doesn't unmap, because there
+   * is a view that can't be detached. Calling it again does nothing.
    */
   close(stayMapped = false): void {
     if (!this.#mapped) return;

@@ -51,7 +51,7 @@ export function statusError(shim: Shim, status: number, what: string, path: stri
       );
     case Status.link:
       return new DirectoryError(
-        `${subject}: it is a symbolic link, which is refused because somebody else could lead it elsewhere; ` +
+        `${subject}: it is a symbolic link, which is refused because another user could redirect it; ` +
           "name the real path",
       );
     case Status.type:
@@ -59,7 +59,7 @@ export function statusError(shim: Shim, status: number, what: string, path: stri
         `${subject}: it is no directory, or no regular file, where one is needed`,
       );
     case Status.size:
-      return new CorruptSegmentError(`${path} is no whole number of pages`);
+      return new CorruptSegmentError(`the size of ${path} isn't a whole number of pages`);
     case Status.limit:
       return new LimitError(
         `${subject}: out of descriptors, mappings or memory${systemText(shim, errno)}; ` +

@@ -133,7 +133,7 @@ export interface Binding {
   /** Runs `task` when the process or worker ends in an orderly way. */
   onExit(task: () => void): void;
   /**
-   * Runs `task` when an error that nobody caught may be about to end the realm,
+   * Runs `task` when an uncaught error may be about to end the realm,
    * where a call of the notifier's callback would then crash the process (Deno).
    */
   onFault(task: () => void): void;

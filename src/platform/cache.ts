@@ -4,7 +4,7 @@
  * A file is named after its hash and checked before it is used; it gets its name when it is
  * complete. So versions, processes and users don't get in each other's way, and what a crash or a
  * full disk has left is replaced. The directory must be ours alone, and no other user may be able to
- * put another in its place: who can write there, can run code as us.
+ * put another in its place: a user who can write there can run code as us.
  *
  * @module
  */

@@ -126,7 +126,7 @@ async function openFromCache(
 }
 
 /**
- * On Linux, where nobody else can get at it; a system may forbid that, or have no `/proc`. A
+ * On Linux, where no other user can get at it; a system may forbid that, or have no `/proc`. A
  * directory that was named is used, or it is an error.
  */
 async function openFromMemory(

@@ -71,7 +71,7 @@ const FIRST_DESCRIPTOR = 500;
 const DESCRIPTORS = 8;
 
 /**
- * A library in a file in memory (`memfd_create(2)`), which nobody but this process can reach: what
+ * A library in a file in memory (`memfd_create(2)`), which only this process can reach: what
  * is loaded is what was written. It needs no directory, no home and no permission for files.
  *
  * The descriptor stays open, so that the other threads of the process find it and get the library

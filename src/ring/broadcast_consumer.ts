@@ -364,7 +364,7 @@ export class BroadcastConsumer {
     return this.#parse();
   }
 
-  /** Reads the record at the cursor from our copy, which nobody else can change. */
+  /** Reads the record at the cursor from our copy, which no other process can change. */
   #parse(): number {
     const words = this.#slab!.words;
     const at = this.#cursor >> 2;

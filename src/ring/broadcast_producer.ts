@@ -388,7 +388,7 @@ export class BroadcastProducer {
     let sequence = this.#numberOfLandmark(from);
     while (sequence < wanted) {
       const size = this.#sizeAt(position);
-      // Somebody wrote into our ring: there is no history any more.
+      // Another process wrote into our ring: there is no history any more.
       if (size === 0) return end;
       if (!this.#isPad(position)) sequence++;
       position = (position + size) | 0;

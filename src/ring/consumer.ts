@@ -3,8 +3,8 @@
  *
  * Records are copied out in batches, into memory of our own, before they are
  * handled. So a record can't change after it was checked, and one copy serves many small
- * records. Payloads are views of the copy and belong to who takes them; the copy
- * is never written again.
+ * records. Payloads are views of the copy and belong to the caller; the copy is
+ * never written again.
  *
  * Guarantees: whatever the producer writes gives records or a
  * {@linkcode CorruptSegmentError}, never a read outside of the ring.
@@ -129,7 +129,7 @@ export class RingConsumer {
     return true;
   }
 
-  /** Reads the record at the cursor from our copy, which nobody else can change. */
+  /** Reads the record at the cursor from our copy, which no other process can change. */
   #parse(): void {
     const words = this.#slab!.words;
     const at = this.#cursor >> 2;

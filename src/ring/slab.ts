@@ -7,8 +7,8 @@
  */
 
 /**
- * Bytes of a slab: large enough to make allocation cheap, small enough to be kept
- * by accident.
+ * Bytes of a slab: large enough to make allocation cheap, small enough that
+ * one kept view does little harm.
  */
 const SLAB = 65536;
 /** A payload of this size or more gets memory of its own. */
@@ -49,7 +49,7 @@ let current: Slab | undefined;
 
 /** A slab with room for `bytes`; the whole realm shares it. */
 export function slabFor(bytes: number): Slab {
-  // Whoever got a view may have transferred its buffer, and ours with it.
+  // A user may have transferred a view's buffer, and ours with it.
   if (current === undefined || SLAB - current.end < bytes || current.bytes.length === 0) {
     current = new Slab();
   }

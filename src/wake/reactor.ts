@@ -205,7 +205,7 @@ export class Reactor {
 
   #heatIndex(index: number): void {
     const slot = this.#slots[index];
-    // Any bit can be set by anyone who shares the memory: an unknown one is nobody's.
+    // Any process that shares the memory can set any bit: an unknown one has no source.
     if (slot === undefined || slot.hot) return;
     slot.hot = true;
     this.#hot.push(slot);
@@ -374,7 +374,7 @@ export class Reactor {
     this.guard(() => endSource(slot.source, error));
   }
 
-  /** Runs a task that must not end anything else; what it throws nobody else could handle. */
+  /** Runs a task that must not end anything else; no caller could handle what it throws. */
   guard(task: () => void): void {
     try {
       task();
@@ -538,18 +538,18 @@ export class Reactor {
 
   #blockSlowly(source: Source, isDone: () => boolean, timeout: number): boolean {
     const start = readClock();
-    const patience = this.#blockingSpin;
-    let spinUntil = start + patience.time;
+    const policy = this.#blockingSpin;
+    let spinUntil = start + policy.time;
     for (;;) {
       const now = readClock();
       if (now - start >= timeout) return false;
       if (now >= spinUntil) {
-        patience.failed();
+        policy.failed();
         this.#sleep(source, timeout - (now - start));
-        spinUntil = readClock() + patience.time;
+        spinUntil = readClock() + policy.time;
         if (this.#look(source, isDone)) return true;
       } else if (this.#look(source, isDone)) {
-        patience.succeeded();
+        policy.succeeded();
         return true;
       }
     }

@@ -1,12 +1,12 @@
 /**
- * How long to poll for something before sleeping: worth it if it comes while one
- * polls, a waste if it doesn't, harmful where the peer waits for this very
- * processor. What happened last time decides.
+ * Adaptive spinning: how long a wait polls before it sleeps. Polling is worth it if
+ * what it waits for comes meanwhile, a waste if not, and harmful if the peer needs
+ * this very processor. The last waits decide.
  *
  * @module
  */
 
-/** After so many waits without polling, one polls again to see whether it is worth it. */
+/** One in so many waits polls again, to see whether it is worth it. */
 const PROBE_EVERY = 16;
 
 /** See the module. */
@@ -24,12 +24,12 @@ export class SpinPolicy {
     return this.#failures < 2 || this.#failures % PROBE_EVERY === 0 ? this.#most : 0;
   }
 
-  /** It came while polling. */
+  /** What it waited for came while it polled. */
   succeeded(): void {
     this.#failures = 0;
   }
 
-  /** It didn't: now one sleeps. */
+  /** It didn't come: now the wait sleeps. */
   failed(): void {
     this.#failures++;
   }
