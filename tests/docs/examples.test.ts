@@ -25,6 +25,10 @@ import { Worker } from "../support/workers.ts";
 
 /** What the fragments of a file need. */
 const declarations: Record<string, string> = {
+  "docs/queue.md": `
+    import { Queue } from "@causeway/ipc";
+    interface Job { file: string }
+    declare const work: (job: Job) => Promise<void>;`,
   "docs/topic.md": `
     import { Subscriber } from "@causeway/ipc";
     interface Price { symbol: string; price: number }`,

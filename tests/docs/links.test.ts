@@ -17,14 +17,18 @@ function proseOf(page: string): string {
   return textOf(page).replace(/^```.*?^```$/gms, "");
 }
 
+function linksIn(page: string): string[] {
+  const prose = proseOf(page).replace(/`[^`\n]+`(?!\])/g, ""); // code that looks like a link
+  return [...prose.matchAll(/\]\(([^)\s]+)\)/g)].map(([, link]) => link!);
+}
+
 function anchorsOf(page: string): Set<string> {
   const headings = proseOf(page).matchAll(/^#+ (.*)$/gm);
   return new Set([...headings].map(([, heading]) => anchorOf(heading!)));
 }
 
 function brokenLinks(page: string): string[] {
-  const links = proseOf(page).matchAll(/\]\(([^)\s]+)\)/g);
-  return [...links].map(([, link]) => link!).filter((link) => {
+  return linksIn(page).filter((link) => {
     if (/^[a-z]+:/.test(link)) return false;
     const [target, anchor] = link.split("#") as [string, string?];
     const file = target === "" ? page : path.posix.join(path.posix.dirname(page), target);
