@@ -5,21 +5,24 @@
  * @module
  */
 import { codecId } from "../codec/codec_id.ts";
-import { errorSink, guarded, peerErrorSink } from "../failures.ts";
-import type { ErrorSink } from "../failures.ts";
 import { checkTimeout } from "../options.ts";
 import type { WaitOptions } from "../options.ts";
-import { ClosedError, CorruptSegmentError, ParameterMismatchError } from "../errors.ts";
+import { CorruptSegmentError, isShortage, ParameterMismatchError } from "../errors.ts";
 import { Header, Kind, MembershipLayout, PAGE, PipeLayout, Role } from "../memory/layout.ts";
 import { checkName, encodeName } from "../memory/names.ts";
 import { PIPES } from "../memory/nodes.ts";
 import { readText, writeText } from "../memory/segment.ts";
 import type { Segment } from "../memory/segment.ts";
+import { captureScope } from "../platform/async_scope.ts";
+import type { AsyncScope } from "../platform/async_scope.ts";
 import { Membership } from "../membership/membership.ts";
 import type { MembershipHooks, MembershipParameters } from "../membership/membership.ts";
-import type { Source } from "../wake/reactor.ts";
+import { Handle } from "../wake/handle.ts";
+import type { HandleSource } from "../wake/handle.ts";
 import { Realm } from "../wake/realm.ts";
 import { WaitQueue } from "../wake/wait_queue.ts";
+import type { Attempt } from "../wake/wait_queue.ts";
+import type { WaitLimits } from "../wake/waiting.ts";
 import { strideOf } from "./options.ts";
 import type { PipeOptions, Shape } from "./options.ts";
 import {
@@ -36,79 +39,61 @@ import type { RoleName } from "./roles.ts";
 import { Slots } from "./slots.ts";
 import { inMicrotask } from "../timers.ts";
 
-/** Which flag asks for whom. */
+/** Which flag asks for which end to be rung. */
 const WAITING = {
   sender: PipeLayout.senderWaiting >> 2,
   receiver: PipeLayout.receiverWaiting >> 2,
 } as const;
+/** An end that can't be rung (no descriptors left) is rung again after so many ms. */
+const RING_AGAIN = 20;
+
+/** What an end is opened with. */
+interface EndParameters {
+  readonly name: string;
+  readonly encoded: string;
+  readonly role: RoleName;
+  readonly options: PipeOptions;
+  readonly shape: Shape;
+}
 
 /** See the module. */
 export class PipeEnd {
   readonly name: string;
   readonly role: RoleName;
   readonly shape: Shape;
-  readonly realm: Realm;
-  readonly membership: Membership;
-  /** Index of its source in the reactor. */
-  readonly index: number;
+  readonly handle: Handle;
   readonly slots: Slots;
   /** Milliseconds that calls wait by default. */
   readonly timeout: number;
-  /** Takes what a handler threw. */
-  readonly onUserError: ErrorSink;
-  /** Takes what the other side did wrong. */
-  readonly onPeerError: ErrorSink;
   readonly #options: PipeOptions;
-  readonly #closer: () => void;
+  readonly #membership: Membership;
   readonly #partners: WaitQueue;
   readonly #words: Int32Array;
-  /** The other's role word as last seen, and whether it was told. */
-  #seen = 0;
-  #references = 0;
-  #closedBy: unknown;
-  #closed = false;
-  /** Waits of the pattern, which end when it closes. */
-  #line: WaitQueue | undefined;
+  /** The other's role word as last seen. */
+  #seen: number;
+  #ringsLater = false;
 
-  private constructor(
-    name: string,
-    encoded: string,
-    role: RoleName,
-    options: PipeOptions,
-    shape: Shape,
-    realm: Realm,
-    closer: () => void,
-  ) {
+  private constructor(handle: Handle, membership: Membership, parameters: EndParameters) {
+    const { name, role, options, shape } = parameters;
     this.name = name;
     this.role = role;
     this.shape = shape;
-    this.realm = realm;
+    this.handle = handle;
     this.#options = options;
-    const what = `the ${role} of pipe "${name}"`;
-    this.onUserError = errorSink(options.onError, what);
-    this.onPeerError = peerErrorSink(options.onError, what);
-    this.#closer = closer;
+    this.#membership = membership;
     this.timeout = checkTimeout(options.timeout, Infinity);
-    const { reactor } = realm;
-    this.index = reactor.reserve();
-    try {
-      const parameters = parametersOf(name, encoded, options, shape);
-      this.membership = Membership.join(realm, parameters, this.#hooks(), this.index);
-    } catch (error) {
-      reactor.remove(this.index);
-      throw error;
-    }
-    this.#words = this.membership.segment.words;
-    try {
-      this.slots = new Slots(this.membership.segment);
-    } catch (error) {
-      this.#leave();
-      throw error;
-    }
-    // Those who came and went before aren't told of.
-    this.#seen = roleWord(this.membership.segment, otherRole(role)) & ~Role.holder;
-    // Whoever comes or goes rings, without being asked.
-    this.#partners = new WaitQueue(reactor, this.index, () => {});
+    const { segment } = membership;
+    this.#words = segment.words;
+    // The other end rings when it comes or goes, without being asked.
+    this.#partners = new WaitQueue(handle.reactor, handle.index, () => {});
+    handle.onClose(() => this.#partners.fail(handle.reason));
+    handle.onClose(() => release(segment, role, membership.index, "closed"));
+    handle.onClose(() => this.#ring());
+    handle.onClose(() => membership.leave());
+    handle.onClose(() => this.#tellCorrupt());
+    this.slots = new Slots(segment);
+    // An end that came and went before isn't told of.
+    this.#seen = roleWord(segment, otherRole(role)) & ~Role.holder;
     this.ringPartner();
   }
 
@@ -121,62 +106,57 @@ export class PipeEnd {
     attach: (end: PipeEnd) => T,
   ): Promise<T> {
     const encoded = await encodeName(checkName(name));
-    let end: PipeEnd | undefined;
-    const closer = (): void => end?.close();
-    const realm = await Realm.acquire(options.directory, closer);
-    try {
-      end = new PipeEnd(name, encoded, role, options, shape, realm, closer);
-      return attach(end);
-    } catch (error) {
-      if (end !== undefined) end.close();
-      else realm.release(closer);
-      throw error;
-    }
+    const { directory, onError, signal } = options;
+    const what = `${role} of pipe "${name}"`;
+    const handleOptions = { what, directory, onError, signal, hasCallbacks: true };
+    return await Handle.open(handleOptions, async (handle) => {
+      const parameters = { name, encoded, role, options, shape };
+      const hooks = hooksOf(handle, parameters);
+      const membership = await Membership.open(handle, parametersOf(parameters), hooks, signal);
+      return attach(new PipeEnd(handle, membership, parameters));
+    });
   }
 
-  /** Throws away a pipe that nobody uses, with what is in it; false if there is none. */
+  /** Throws away a pipe that no process uses, with what is in it; false if there is none. */
   static async remove(name: string, directory: string | undefined): Promise<boolean> {
     const encoded = await encodeName(checkName(name));
     return await Realm.visit(directory, (realm) => Membership.remove(realm, PIPES, encoded));
   }
 
-  #hooks(): MembershipHooks {
-    const { role, name, realm, shape, index } = this;
-    return {
-      initialise: (segment) => initialise(segment, shape),
-      check: (segment) => {
-        checkShape(segment, shape, name);
-        checkFree(realm, segment, role, name);
+  /** Starts polling. `queue` holds the waits for messages, or for room. */
+  start(source: HandleSource, queue: WaitQueue): void {
+    this.handle.onClose(() => queue.fail(this.handle.reason));
+    this.handle.attach({
+      poll: () => {
+        this.#watch();
+        return source.poll();
       },
-      joined: (segment, member) => claim(segment, role, member),
-      recover: (segment, member) => {
-        release(segment, "sender", member, "died");
-        release(segment, "receiver", member, "died");
-      },
-      // The dead one may have sent, or received, and not have rung any more.
-      onRecovered: () => realm.reactor.heat(index),
-    };
-  }
-
-  /** Starts polling. `line` holds those who wait for messages, or for room. */
-  start(source: Source, line: WaitQueue): void {
-    this.#line = line;
-    this.realm.reactor.attach(this.index, source);
+      arm: () => this.#isSettled() && source.arm(),
+    });
   }
 
   /** Was it closed? */
   get isClosed(): boolean {
-    return this.#closed;
+    return this.handle.isClosed;
   }
 
   /** Throws why it is closed, if it is. */
   checkOpen(): void {
-    if (this.#closedBy !== undefined) throw this.#closedBy;
+    this.handle.checkOpen();
   }
 
   /** Is the other end there? */
   get isConnected(): boolean {
-    return !this.#closed && holderOf(this.membership.segment, otherRole(this.role)) >= 0;
+    return !this.isClosed && this.#partner() >= 0;
+  }
+
+  /** The member that is the other end; -1 if there is none. */
+  #partner(): number {
+    try {
+      return holderOf(this.#membership.segment, otherRole(this.role));
+    } catch (error) {
+      throw this.fail(error);
+    }
   }
 
   /** Resolves when the other end is there. */
@@ -193,15 +173,14 @@ export class PipeEnd {
   }
 
   /** How long to wait, checked. */
-  limits(options: WaitOptions): { timeout: number; signal: AbortSignal | undefined } {
+  limits(options: WaitOptions): WaitLimits {
     return { timeout: checkTimeout(options.timeout, this.timeout), signal: options.signal };
   }
 
   /** Is the other end in this very thread? Then blocking it would be in vain. */
   get isPartnerHere(): boolean {
-    const { segment } = this.membership;
-    const holder = holderOf(segment, otherRole(this.role));
-    return holder >= 0 && nodeOf(segment, holder) === this.realm.id;
+    const holder = this.#partner();
+    return holder >= 0 && nodeOf(this.#membership.segment, holder) === this.handle.realm.id;
   }
 
   /** Asks to be rung when the other end has done something. Look again after it. */
@@ -216,15 +195,25 @@ export class PipeEnd {
     if (Atomics.exchange(this.#words, at, 0) !== 0) this.ringPartner();
   }
 
-  /** Rings the other end, if there is one. */
+  /** Rings the other end, if there is one; later, if that isn't possible now. */
   ringPartner(): void {
     try {
-      const holder = holderOf(this.membership.segment, otherRole(this.role));
-      if (holder >= 0) this.membership.members.ring(holder);
+      this.#ring();
     } catch (error) {
-      if (!(error instanceof CorruptSegmentError)) throw error;
-      this.fail(error);
+      if (!isShortage(error)) return void this.fail(error);
+      if (this.#ringsLater) return;
+      this.#ringsLater = true;
+      this.handle.startTimer(() => {
+        this.#ringsLater = false;
+        this.ringPartner();
+      }, RING_AGAIN);
     }
+  }
+
+  #ring(): void {
+    const { segment, members } = this.#membership;
+    const holder = holderOf(segment, otherRole(this.role));
+    if (holder >= 0) members.ring(holder);
   }
 
   /** Are fewer than so many slots free? Also if the memory doesn't make sense. */
@@ -234,8 +223,8 @@ export class PipeEnd {
   }
 
   /** For each poll: tells of the other end's coming and going. */
-  watch(): void {
-    const word = roleWord(this.membership.segment, otherRole(this.role));
+  #watch(): void {
+    const word = roleWord(this.#membership.segment, otherRole(this.role));
     if (word !== this.#seen) this.#partnerChanged(word);
   }
 
@@ -251,85 +240,79 @@ export class PipeEnd {
   }
 
   #tellCome(): void {
-    if (this.#closed) return;
-    this.safely("onConnect", () => this.#options.onConnect?.());
+    if (this.isClosed) return;
+    this.handle.event("onConnect", this.#options.onConnect);
     this.#partners.poll();
   }
 
   #tellGone(word: number): void {
-    if (this.#closed) return;
-    this.safely("onDisconnect", () => this.#options.onDisconnect?.(reasonIn(word)));
+    if (this.isClosed) return;
+    this.handle.event("onDisconnect", this.#options.onDisconnect, reasonIn(word));
   }
 
-  /** For the source's `arm`: nobody came or went since the last poll. */
-  isSettled(): boolean {
-    return roleWord(this.membership.segment, otherRole(this.role)) === this.#seen;
+  #tellCorrupt(): void {
+    if (!(this.handle.reason instanceof CorruptSegmentError)) return;
+    this.handle.event("onDisconnect", this.#options.onDisconnect, "corrupt");
   }
 
-  /** Runs what a user gave as `where`; what it throws isn't ours. */
-  safely(where: string, task: () => unknown): void {
-    guarded(task, this.onUserError, where);
+  /** Has no end come or gone since the last poll? */
+  #isSettled(): boolean {
+    return roleWord(this.#membership.segment, otherRole(this.role)) === this.#seen;
+  }
+
+  /** Runs what calls functions of the user, in the context in which the end was opened. */
+  inScope<R>(task: () => R): R {
+    const { reactor, scope } = this.handle;
+    return reactor.call(scope, task, undefined);
+  }
+
+  /**
+   * Starts a wait whose attempts call a function of the user: those that come later run in the
+   * context of the caller, as the first one does.
+   */
+  waitInScope<T, R>(attempt: Attempt<T>, start: (attempt: Attempt<T>) => R): R {
+    let scope: AsyncScope | undefined;
+    let isOver = false;
+    const run = (): T | undefined => {
+      const value = attempt();
+      isOver = value !== undefined;
+      return value;
+    };
+    const { reactor } = this.handle;
+    const started = start(() => scope === undefined ? run() : reactor.call(scope, run, undefined));
+    if (!isOver) scope = captureScope();
+    return started;
   }
 
   /**
    * Something failed. If it makes the memory useless, this end closes, a little later,
-   * because who found it is still at work. Returns the error.
+   * because the call that found it is still at work. Returns the error.
    */
   fail(error: unknown): unknown {
-    if (error instanceof CorruptSegmentError && !this.#closed) this.#closeLater(error);
+    if (error instanceof CorruptSegmentError) inMicrotask(() => this.handle.fail(error));
     return error;
-  }
-
-  #closeLater(error: CorruptSegmentError): void {
-    inMicrotask(() => {
-      if (this.#closed) return;
-      this.close(error);
-      const { onDisconnect } = this.#options;
-      this.safely("onDisconnect", () => onDisconnect?.("corrupt"));
-    });
-  }
-
-  /** Keeps the process alive while it is open. */
-  ref(): void {
-    if (this.#closed || this.#references > 0) return;
-    this.#references = 1;
-    this.realm.reactor.ref();
-  }
-
-  /** Lets the process end. */
-  unref(): void {
-    if (this.#references === 0) return;
-    this.#references = 0;
-    this.realm.reactor.unref();
-  }
-
-  /** Ends it. What is in the pipe stays there. */
-  close(reason: unknown = new ClosedError(`${this.role} of pipe "${this.name}"`)): void {
-    if (this.#closed) return;
-    this.unref();
-    this.#closed = true;
-    this.#closedBy = reason;
-    this.#line?.fail(reason);
-    this.#partners?.fail(reason);
-    this.#leave();
-    this.realm.release(this.#closer);
-  }
-
-  #leave(): void {
-    const { segment, index } = this.membership;
-    release(segment, this.role, index, "closed");
-    this.ringPartner();
-    this.realm.reactor.remove(this.index);
-    this.membership.leave();
   }
 }
 
-function parametersOf(
-  name: string,
-  encoded: string,
-  options: PipeOptions,
-  shape: Shape,
-): MembershipParameters {
+function hooksOf({ realm, reactor, index }: Handle, parameters: EndParameters): MembershipHooks {
+  const { role, name, shape } = parameters;
+  return {
+    initialise: (segment) => initialise(segment, shape),
+    check: (segment) => {
+      checkShape(segment, shape, name);
+      checkFree(realm, segment, role, name);
+    },
+    joined: (segment, member) => claim(segment, role, member),
+    recover: (segment, member) => {
+      release(segment, "sender", member, "died");
+      release(segment, "receiver", member, "died");
+    },
+    // The dead one may have sent, or received, and not have rung any more.
+    onRecovered: () => reactor.heat(index),
+  };
+}
+
+function parametersOf({ name, encoded, options, shape }: EndParameters): MembershipParameters {
   const codec = codecId(shape.codec.name);
   const { codecName, codecNameBytes } = PipeLayout;
   return {

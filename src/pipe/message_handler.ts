@@ -82,7 +82,11 @@ export class MessageHandler<T, V> {
   /** Delivers messages, for a bounded time. @throws {CorruptSegmentError} */
   poll(): Polled {
     if (this.#busy || this.#reader.available(1) === 0) return Polled.nothing;
-    const { yielder } = this.#end.realm.reactor;
+    return this.#end.inScope(this.#deliverAll);
+  }
+
+  readonly #deliverAll = (): Polled => {
+    const { yielder } = this.#end.handle.reactor;
     let polled: Polled = Polled.done;
     for (let i = 0; i < MAX_MESSAGES && polled === Polled.done; i++) {
       polled = this.#deliverNext();
@@ -91,7 +95,7 @@ export class MessageHandler<T, V> {
       if (this.#busy || this.#end.isClosed || this.#reader.available(1) === 0) break;
     }
     return polled;
-  }
+  };
 
   #deliverNext(): Polled {
     const { onMessage, onMessages, onRead } = this.#handlers;
@@ -114,7 +118,7 @@ export class MessageHandler<T, V> {
       if (error instanceof CorruptSegmentError) throw error;
       // Those it was called with would come again at once, and for ever.
       this.#reader.release(this.#reader.shown);
-      this.#end.onUserError(error, "onRead");
+      this.#end.handle.report(error, "onRead");
     }
     return Polled.done;
   }
@@ -135,7 +139,7 @@ export class MessageHandler<T, V> {
     } catch (error) {
       if (error instanceof CorruptSegmentError) throw error;
       if (acknowledges && max === 0) this.#reader.release(1);
-      this.#end.onPeerError(error);
+      this.#end.handle.reportPeer(error);
       return Polled.done;
     }
     this.#busy = acknowledges;
@@ -143,7 +147,7 @@ export class MessageHandler<T, V> {
       const result = handler(messages as never);
       if (isPromiseLike(result)) return this.#follow(result, acknowledges ? count : 0);
     } catch (error) {
-      this.#end.onUserError(error, "onMessage");
+      this.#end.handle.report(error, "onMessage");
     }
     if (acknowledges) this.#acknowledge(count);
     return Polled.done;
@@ -153,10 +157,10 @@ export class MessageHandler<T, V> {
     const settle = (): void => {
       if (count === 0) return;
       this.#acknowledge(count);
-      if (!this.#end.isClosed) this.#end.realm.reactor.heat(this.#end.index);
+      this.#end.handle.heat();
     };
     Promise.resolve(result).then(settle, (error) => {
-      this.#end.onUserError(error, "onMessage");
+      this.#end.handle.report(error, "onMessage");
       settle();
     });
     return Polled.resolved;

@@ -32,6 +32,8 @@ export interface PipeOptions {
   durable?: boolean;
   /** Milliseconds that calls wait, unless they say otherwise. Default: for ever. */
   timeout?: number;
+  /** Gives up opening. */
+  signal?: AbortSignal;
   /** The other side is there, or was for a moment: each visit is told, quick ones as one. */
   onConnect?: () => void;
   /** The other side is gone. What it sent, or hasn't received, stays in the pipe. */
@@ -50,6 +52,7 @@ export const PIPE_OPTIONS: Record<keyof PipeOptions, true> = {
   messageBytes: true,
   durable: true,
   timeout: true,
+  signal: true,
   onConnect: true,
   onDisconnect: true,
   onError: true,

@@ -10,14 +10,13 @@ import type { ViewCursor } from "../codec/struct.ts";
 import type { TypedCodec } from "../codec/typed_codec.ts";
 import { checkOptions, checkTimeout } from "../options.ts";
 import type { WaitOptions } from "../options.ts";
-import { ArgumentError, ClosedError, CorruptSegmentError, DeadlockError } from "../errors.ts";
-import { Polled } from "../wake/reactor.ts";
-import type { Source } from "../wake/reactor.ts";
+import { ArgumentError, ClosedError, DeadlockError } from "../errors.ts";
 import { WaitQueue } from "../wake/wait_queue.ts";
 import { PipeEnd } from "./end.ts";
+import { PipeEndpoint } from "./endpoint.ts";
 import { checkHandlers, MessageHandler } from "./message_handler.ts";
 import type { Handlers } from "./message_handler.ts";
-import { checkCount, checkFunction, checkRemoveOptions, PIPE_OPTIONS, shapeOf } from "./options.ts";
+import { checkCount, checkFunction, PIPE_OPTIONS, shapeOf } from "./options.ts";
 import type { PipeOptions } from "./options.ts";
 import { MessageReader } from "./message_reader.ts";
 
@@ -60,9 +59,7 @@ export interface ReceiveOptions extends WaitOptions {
  * for await (const { sensor, value } of receiver) console.log(sensor, value);
  * ```
  */
-export class Receiver<T = unknown, V = never> implements AsyncDisposable, AsyncIterable<T> {
-  /** The name it was opened with. */
-  readonly name: string;
+export class Receiver<T = unknown, V = never> extends PipeEndpoint implements AsyncIterable<T> {
   readonly #end: PipeEnd;
   readonly #reader: MessageReader<T>;
   readonly #line: WaitQueue;
@@ -70,10 +67,10 @@ export class Receiver<T = unknown, V = never> implements AsyncDisposable, AsyncI
   readonly #handler: MessageHandler<T, V> | undefined;
 
   private constructor(end: PipeEnd, handlers: Handlers<T, V>) {
-    this.name = end.name;
+    super(end);
     this.#end = end;
     this.#reader = new MessageReader(end);
-    this.#line = new WaitQueue(end.realm.reactor, end.index, end.setWaiting);
+    this.#line = new WaitQueue(end.handle.reactor, end.handle.index, end.setWaiting);
     const { codec } = end.shape;
     if (codec instanceof StructCodec) {
       this.#view = codec.makeView(end.slots.data) as ViewCursor<unknown>;
@@ -81,10 +78,9 @@ export class Receiver<T = unknown, V = never> implements AsyncDisposable, AsyncI
     const { onMessage, onMessages, onRead } = handlers;
     if (onMessage ?? onMessages ?? onRead) {
       this.#handler = new MessageHandler(end, this.#reader, handlers, this.#view);
-      end.ref();
+      end.handle.ref();
     }
-    const source: Source = { poll: () => this.#poll(), arm: () => this.#arm() };
-    end.start(source, this.#line);
+    end.start(this.#handler ?? this.#line, this.#line);
   }
 
   /**
@@ -121,60 +117,11 @@ export class Receiver<T = unknown, V = never> implements AsyncDisposable, AsyncI
   }
 
   /**
-   * Throws away a pipe that nobody uses, with what is queued in it; false if there is
-   * none, or somebody uses it.
-   */
-  // deno-lint-ignore require-await -- errors of arguments are rejections too
-  static async remove(name: string, options: { directory?: string } = {}): Promise<boolean> {
-    checkRemoveOptions(options);
-    return PipeEnd.remove(name, options.directory);
-  }
-
-  /** Messages that can wait. */
-  get capacity(): number {
-    return this.#end.slots.capacity;
-  }
-
-  /** The most bytes of a message. */
-  get messageBytes(): number {
-    return this.#end.slots.messageBytes;
-  }
-
-  /** Messages that wait in the pipe. */
-  get queued(): number {
-    this.#end.checkOpen();
-    try {
-      return this.#end.slots.queued;
-    } catch (error) {
-      throw this.#end.fail(error);
-    }
-  }
-
-  /**
    * How many messages ever arrived through this pipe, at this receiver and those
    * before it; it wraps at 2^32. It is the number of the next message.
    */
   get position(): number {
     return this.#reader.position;
-  }
-
-  /** Is a sender there? */
-  get isConnected(): boolean {
-    return this.#end.isConnected;
-  }
-
-  /** Was it closed? */
-  get isClosed(): boolean {
-    return this.#end.isClosed;
-  }
-
-  /**
-   * Resolves when a sender is there.
-   *
-   * @throws {TimeoutError} Nobody came in time.
-   */
-  whenConnected(options?: WaitOptions): Promise<void> {
-    return this.#end.whenConnected(options);
   }
 
   /**
@@ -256,7 +203,11 @@ export class Receiver<T = unknown, V = never> implements AsyncDisposable, AsyncI
   read(handler: (view: V, count: number) => void, options: ReceiveOptions = {}): Promise<number> {
     try {
       const take = this.#reading(handler, options.max);
-      return this.#line.wait(take, this.#what, this.#end.limits(options));
+      const limits = this.#end.limits(options);
+      return this.#end.waitInScope(
+        take,
+        (attempt) => this.#line.wait(attempt, this.#what, limits),
+      );
     } catch (error) {
       return Promise.reject(error);
     }
@@ -282,30 +233,6 @@ export class Receiver<T = unknown, V = never> implements AsyncDisposable, AsyncI
       }
       yield message;
     }
-  }
-
-  /** Keeps the process alive until the receiver is closed, as a handler does. */
-  ref(): void {
-    this.#end.ref();
-  }
-
-  /** Lets the process end though it is open. */
-  unref(): void {
-    this.#end.unref();
-  }
-
-  /**
-   * Closes this end. What is in the pipe stays there, for the next receiver; calls that
-   * wait are rejected with {@linkcode ClosedError}. Calling it again does nothing.
-   */
-  // deno-lint-ignore require-await -- like the other patterns
-  async close(): Promise<void> {
-    this.#end.close();
-  }
-
-  /** The same as {@linkcode Receiver.close}. */
-  [Symbol.asyncDispose](): Promise<void> {
-    return this.close();
   }
 
   // ---------------------------------------------------------------- waiting
@@ -360,7 +287,7 @@ export class Receiver<T = unknown, V = never> implements AsyncDisposable, AsyncI
     this.#checkFree();
     const limit = checkTimeout(timeout, this.#end.timeout);
     if (this.#end.isPartnerHere && this.#reader.available(1) === 0) {
-      if (!this.#end.realm.reactor.runUntilIdle(() => this.#reader.available(1) > 0)) {
+      if (!this.#end.handle.reactor.runUntilIdle(() => this.#reader.available(1) > 0)) {
         throw new DeadlockError(
           this.name,
           "the pipe is empty, and its sender is in the same thread, which can't send meanwhile",
@@ -368,37 +295,6 @@ export class Receiver<T = unknown, V = never> implements AsyncDisposable, AsyncI
       }
     }
     return this.#line.waitSync(take, this.#what, limit);
-  }
-
-  // --------------------------------------------------------------- reactor
-
-  #poll(): Polled {
-    this.#end.watch();
-    if (this.#end.isClosed) return Polled.nothing;
-    if (this.#handler === undefined) return this.#line.poll();
-    try {
-      return this.#handler.poll();
-    } catch (error) {
-      return this.#onCorrupt(error);
-    }
-  }
-
-  #arm(): boolean {
-    if (!this.#end.isSettled()) return false;
-    if (this.#handler === undefined) return this.#line.arm();
-    try {
-      return this.#handler.arm();
-    } catch (error) {
-      this.#onCorrupt(error);
-      return true;
-    }
-  }
-
-  /** Nobody waits for the error: it is told, and this end closes. */
-  #onCorrupt(error: unknown): Polled {
-    if (!(error instanceof CorruptSegmentError)) throw error;
-    this.#end.onPeerError(error);
-    return Polled.nothing;
   }
 }
 

@@ -17,15 +17,14 @@ import {
   MessageTooLargeError,
   TimeoutError,
 } from "../errors.ts";
-import { Polled } from "../wake/reactor.ts";
-import type { Source } from "../wake/reactor.ts";
+import { checkSendQueueBytes, SendWaits } from "../wake/send_waits.ts";
 import { WaitQueue } from "../wake/wait_queue.ts";
 import { PipeEnd } from "./end.ts";
+import { PipeEndpoint } from "./endpoint.ts";
 import {
   checkCount,
   checkFunction,
   checkList,
-  checkRemoveOptions,
   LENGTH_BYTES,
   PIPE_OPTIONS,
   refusePromise,
@@ -38,10 +37,20 @@ import { SlotWriter } from "./slots.ts";
 export interface SenderOptions<T> extends PipeOptions {
   /** How values become bytes; the receiver must use the same. Default {@linkcode messagePack}. */
   codec?: TypedCodec<T> | Codec;
+  /**
+   * The most bytes of messages that may wait for room. A `send` beyond it, which a program that
+   * awaits each one never makes, is refused with a {@linkcode BackpressureError}. A message, or a
+   * batch, that is alone may be larger. Default 16 MiB. Each message counts 128 bytes more.
+   */
+  sendQueueBytes?: number;
 }
 
 /** The names of all options; held against the interface by the compiler. */
-const OPTIONS: Record<keyof SenderOptions<unknown>, true> = { ...PIPE_OPTIONS, codec: true };
+const OPTIONS: Record<keyof SenderOptions<unknown>, true> = {
+  ...PIPE_OPTIONS,
+  codec: true,
+  sendQueueBytes: true,
+};
 const NAMES = Object.keys(OPTIONS);
 
 /** What a `fill` returns: nothing that is used, and no promise, whose end nobody would wait for. */
@@ -60,29 +69,29 @@ type Filled = void | undefined | null | boolean | number | bigint | string | { t
  * await sender.send({ sensor: 7, value: 21.5 });
  * ```
  */
-export class Sender<T = unknown, V = never> implements AsyncDisposable {
-  /** The name it was opened with. */
-  readonly name: string;
+export class Sender<T = unknown, V = never> extends PipeEndpoint {
   readonly #end: PipeEnd;
   readonly #slots: SlotWriter;
   readonly #line: WaitQueue;
+  readonly #waits: SendWaits;
   readonly #view: ViewCursor<unknown> | undefined;
   /** A codec, or who fills a batch, is at work on the next slots. */
   #filling = false;
   /** A blocking call waits for room. */
   #blocked = 0;
 
-  private constructor(end: PipeEnd) {
-    this.name = end.name;
+  private constructor(end: PipeEnd, sendQueueBytes: number) {
+    super(end);
     this.#end = end;
     this.#slots = new SlotWriter(end.slots);
-    this.#line = new WaitQueue(end.realm.reactor, end.index, end.setWaiting);
+    const { reactor, index, report } = end.handle;
+    this.#line = new WaitQueue(reactor, index, end.setWaiting);
+    this.#waits = new SendWaits(this.#line, sendQueueBytes, report);
     const { codec } = end.shape;
     if (codec instanceof StructCodec) {
       this.#view = codec.makeView(end.slots.data) as ViewCursor<unknown>;
     }
-    const source: Source = { poll: () => this.#poll(), arm: () => this.#arm() };
-    end.start(source, this.#line);
+    end.start({ poll: () => this.#line.poll(), arm: () => this.#arm() }, this.#line);
   }
 
   /**
@@ -106,37 +115,8 @@ export class Sender<T = unknown, V = never> implements AsyncDisposable {
   static async open(name: string, options: SenderOptions<any> = {}): Promise<any> {
     checkOptions(options, NAMES);
     const shape = shapeOf(options, options.codec === undefined ? messagePack : options.codec);
-    return PipeEnd.open(name, "sender", options, shape, (end) => new Sender(end));
-  }
-
-  /**
-   * Throws away a pipe that nobody uses, with what is queued in it; false if there is
-   * none, or somebody uses it.
-   */
-  // deno-lint-ignore require-await -- errors of arguments are rejections too
-  static async remove(name: string, options: { directory?: string } = {}): Promise<boolean> {
-    checkRemoveOptions(options);
-    return PipeEnd.remove(name, options.directory);
-  }
-
-  /** Messages that can wait. */
-  get capacity(): number {
-    return this.#end.slots.capacity;
-  }
-
-  /** The most bytes of a message. */
-  get messageBytes(): number {
-    return this.#end.slots.messageBytes;
-  }
-
-  /** Messages that wait in the pipe, of this sender and those before it. */
-  get queued(): number {
-    this.#end.checkOpen();
-    try {
-      return this.#end.slots.queued;
-    } catch (error) {
-      throw this.#end.fail(error);
-    }
+    const sendQueueBytes = checkSendQueueBytes(options.sendQueueBytes);
+    return PipeEnd.open(name, "sender", options, shape, (end) => new Sender(end, sendQueueBytes));
   }
 
   /**
@@ -145,25 +125,6 @@ export class Sender<T = unknown, V = never> implements AsyncDisposable {
    */
   get position(): number {
     return this.#slots.position;
-  }
-
-  /** Is a receiver there? */
-  get isConnected(): boolean {
-    return this.#end.isConnected;
-  }
-
-  /** Was it closed? */
-  get isClosed(): boolean {
-    return this.#end.isClosed;
-  }
-
-  /**
-   * Resolves when a receiver is there.
-   *
-   * @throws {TimeoutError} Nobody came in time.
-   */
-  whenConnected(options?: WaitOptions): Promise<void> {
-    return this.#end.whenConnected(options);
   }
 
   /**
@@ -180,7 +141,7 @@ export class Sender<T = unknown, V = never> implements AsyncDisposable {
       if (this.trySend(value)) return this.#pause();
       return this.#wait([value], options ?? {});
     } catch (error) {
-      return Promise.reject(error);
+      return this.#waits.refuse(error);
     }
   }
 
@@ -224,7 +185,7 @@ export class Sender<T = unknown, V = never> implements AsyncDisposable {
       this.#sendFirst(values, values.length);
       return this.#pause();
     } catch (error) {
-      return Promise.reject(error);
+      return this.#waits.refuse(error);
     }
   }
 
@@ -257,17 +218,19 @@ export class Sender<T = unknown, V = never> implements AsyncDisposable {
         this.#writeFirst(count, fill);
         return this.#pause();
       }
-      return this.#line.wait(
-        () => {
-          if (this.#roomNow(count) < count) return undefined;
-          this.#writeFirst(count, fill);
-          return true;
-        },
-        this.#what(count),
-        this.#end.limits(options),
-      ).then(() => {});
+      const tryWrite = (): true | undefined => {
+        if (this.#roomNow(count) < count) return undefined;
+        this.#writeFirst(count, fill);
+        return true;
+      };
+      const what = this.#what(count);
+      const limits = this.#end.limits(options);
+      return this.#end.waitInScope(
+        tryWrite,
+        (attempt) => this.#waits.wait({ bytes: 0, messages: count, attempt, what }, limits),
+      );
     } catch (error) {
-      return Promise.reject(error);
+      return this.#waits.refuse(error);
     }
   }
 
@@ -291,34 +254,9 @@ export class Sender<T = unknown, V = never> implements AsyncDisposable {
     this.#writeFirst(count, fill);
   }
 
-  /** Keeps the process alive until the sender is closed. */
-  ref(): void {
-    this.#end.ref();
-  }
-
-  /** Lets the process end though it is open, as it does from the start. */
-  unref(): void {
-    this.#end.unref();
-  }
-
-  /**
-   * Closes this end. What is in the pipe stays there, for the receiver of now or later;
-   * calls that wait for room are rejected with {@linkcode ClosedError}, their messages
-   * not sent. Calling it again does nothing.
-   */
-  // deno-lint-ignore require-await -- like the other patterns
-  async close(): Promise<void> {
-    this.#end.close();
-  }
-
-  /** The same as {@linkcode Sender.close}. */
-  [Symbol.asyncDispose](): Promise<void> {
-    return this.close();
-  }
-
   /** What is in the pipe is sent: settled at once, or after a turn of the event loop. */
   #pause(): Promise<void> {
-    return this.#end.realm.reactor.yielder.pause();
+    return this.#end.handle.reactor.yielder.pause();
   }
 
   // ------------------------------------------------------------------ room
@@ -368,23 +306,25 @@ export class Sender<T = unknown, V = never> implements AsyncDisposable {
       this.#checkSize(bytes);
       return keepEncoded(codec, bytes);
     });
-    return this.#line.wait(
-      () => {
-        if (this.#roomNow(all.length) < all.length) return undefined;
-        const { position } = this.#slots;
-        for (let i = 0; i < all.length; i++) this.#put(all[i]!, (position + i) >>> 0);
-        this.#publish(all.length);
-        return true;
-      },
-      this.#what(all.length),
+    const attempt = (): true | undefined => {
+      if (this.#roomNow(all.length) < all.length) return undefined;
+      const { position } = this.#slots;
+      for (let i = 0; i < all.length; i++) this.#put(all[i]!, (position + i) >>> 0);
+      this.#publish(all.length);
+      return true;
+    };
+    const bytes = all.reduce((sum, { length }) => sum + length, 0);
+    const what = this.#what(all.length);
+    return this.#waits.wait(
+      { bytes, messages: all.length, attempt, what },
       this.#end.limits(options),
-    ).then(() => {});
+    );
   }
 
   #block(count: number, timeout: number | undefined): void {
     const limit = checkTimeout(timeout, this.#end.timeout);
     const hasRoom = (): boolean => this.#hasRoom(count);
-    const { reactor } = this.#end.realm;
+    const { reactor, index } = this.#end.handle;
     if (this.#end.isPartnerHere) {
       if (reactor.runUntilIdle(hasRoom)) return;
       throw new DeadlockError(
@@ -394,7 +334,7 @@ export class Sender<T = unknown, V = never> implements AsyncDisposable {
     }
     this.#blocked = count;
     try {
-      if (!reactor.block(this.#end.index, hasRoom, limit)) {
+      if (!reactor.block(index, hasRoom, limit)) {
         throw new TimeoutError(this.#what(count), limit);
       }
     } finally {
@@ -488,13 +428,7 @@ export class Sender<T = unknown, V = never> implements AsyncDisposable {
 
   // --------------------------------------------------------------- reactor
 
-  #poll(): Polled {
-    this.#end.watch();
-    return this.#end.isClosed ? Polled.nothing : this.#line.poll();
-  }
-
   #arm(): boolean {
-    if (!this.#end.isSettled()) return false;
     if (this.#blocked > 0) {
       this.#end.setWaiting();
       // What is wrong with the memory the call itself will find.

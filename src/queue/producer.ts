@@ -4,25 +4,22 @@
  *
  * @module
  */
-import { AttendedPromise } from "../attended.ts";
 import { keepBetween, keepEncoded } from "../codec/copy.ts";
-import { ArgumentError, BackpressureError, MessageTooLargeError, TimeoutError } from "../errors.ts";
+import { ArgumentError, MessageTooLargeError, TimeoutError } from "../errors.ts";
 import { show } from "../options.ts";
 import type { Holds, PassingCodec } from "../share/passing.ts";
+import { SendWaits } from "../wake/send_waits.ts";
 import type { WaitLimits } from "../wake/waiting.ts";
 import type { Yielder } from "../wake/yielder.ts";
 import type { QueueCore } from "./core.ts";
-
-/** What a message that waits counts for, beside its bytes. */
-const QUEUED_COST = 128;
 
 /** What a {@linkcode QueueProducer} needs of its queue. */
 export interface ProducerParameters {
   readonly core: QueueCore;
   readonly codec: PassingCodec;
   readonly yielder: Yielder;
-  /** The most bytes that wait for room. */
-  readonly sendQueueBytes: number;
+  /** The user's limit of bytes that wait for room. */
+  readonly sendQueueBytes: number | undefined;
   /** Told of a failure whose promise was forgotten. */
   readonly report: (error: unknown) => void;
 }
@@ -38,17 +35,13 @@ export class QueueProducer<T> {
   readonly #core: QueueCore;
   readonly #codec: PassingCodec;
   readonly #yielder: Yielder;
-  readonly #limit: number;
-  readonly #report: (error: unknown) => void;
-  /** Bytes that wait for room. */
-  #waiting = 0;
+  readonly #waits: SendWaits;
 
   constructor({ core, codec, yielder, sendQueueBytes, report }: ProducerParameters) {
     this.#core = core;
     this.#codec = codec;
     this.#yielder = yielder;
-    this.#limit = sendQueueBytes;
-    this.#report = report;
+    this.#waits = new SendWaits(core.room, sendQueueBytes, report);
   }
 
   /** What a wait for room is called. */
@@ -58,7 +51,7 @@ export class QueueProducer<T> {
 
   /** A failure that is harmless if the promise is forgotten. */
   refuse(error: unknown): Promise<never> {
-    return AttendedPromise.of(Promise.reject(error), this.#report);
+    return this.#waits.refuse(error);
   }
 
   /** Enqueues a message, when there is room. */
@@ -67,10 +60,14 @@ export class QueueProducer<T> {
     const payload = this.#encode(value);
     if (core.room.length === 0 && core.put(payload)) return this.#yielder.pause();
     const holds = this.#codec.memory.watch();
-    return this.#wait(payload.length + QUEUED_COST, () => {
-      const kept = keepEncoded(this.#codec, payload);
-      return core.room.wait(() => core.put(kept) || undefined, this.what, limits);
-    }, () => holds?.release());
+    const kept = keepEncoded(this.#codec, payload);
+    return this.#waits.wait({
+      bytes: kept.length,
+      messages: 1,
+      attempt: () => core.put(kept) || undefined,
+      what: this.what,
+      onFailure: () => holds?.release(),
+    }, limits);
   }
 
   /** Enqueues a message if there is room, and no other waits for it. */
@@ -104,21 +101,22 @@ export class QueueProducer<T> {
     const from = core.room.length === 0 ? core.putMany(payloads, 0) : 0;
     if (from === payloads.length) return this.#yielder.pause();
     let next = 0;
-    const rest = payloads.slice(from);
-    const size = rest.reduce((sum, { length }) => sum + length + QUEUED_COST, 0);
-    return this.#wait(size, () => {
-      const kept = rest.map((payload) => keepEncoded(this.#codec, payload));
-      const attempt = (): true | undefined => {
-        next = core.putMany(kept, next);
-        return next === kept.length || undefined;
-      };
-      return core.room.wait(attempt, this.what, limits);
-    }, (error) => {
-      releaseFrom(holds, from + next);
-      if (!(error instanceof TimeoutError)) return;
-      const what = `enqueueing ${payloads.length} messages in ${core.what}`;
-      throw new TimeoutError(what, limits.timeout, `${from + next} of them are in the queue`);
-    });
+    const rest = payloads.slice(from).map((payload) => keepEncoded(this.#codec, payload));
+    return this.#waits.wait({
+      bytes: rest.reduce((sum, { length }) => sum + length, 0),
+      messages: rest.length,
+      attempt: () => {
+        next = core.putMany(rest, next);
+        return next === rest.length || undefined;
+      },
+      what: this.what,
+      onFailure: (error) => {
+        releaseFrom(holds, from + next);
+        if (!(error instanceof TimeoutError)) return;
+        const what = `enqueueing ${payloads.length} messages in ${core.what}`;
+        throw new TimeoutError(what, limits.timeout, `${from + next} of them are in the queue`);
+      },
+    }, limits);
   }
 
   /** Enqueues as many messages as there is room for, from the first on; how many. */
@@ -127,32 +125,6 @@ export class QueueProducer<T> {
     const next = this.#core.room.length > 0 ? 0 : this.#core.putMany(payloads, 0);
     if (next < payloads.length) releaseFrom(holds, next);
     return next;
-  }
-
-  /** Waits, if not too much waits already. `onFailure` may throw another error. */
-  #wait(
-    size: number,
-    wait: () => Promise<unknown>,
-    onFailure: (error: unknown) => void,
-  ): Promise<void> {
-    const run = async (): Promise<void> => {
-      try {
-        // A message that is alone may have any size: a caller that awaits each isn't refused.
-        if (this.#waiting > 0 && this.#waiting + size > this.#limit) {
-          throw new BackpressureError(this.#waiting, size, this.#limit);
-        }
-        this.#waiting += size;
-        try {
-          await wait();
-        } finally {
-          this.#waiting -= size;
-        }
-      } catch (error) {
-        onFailure(error);
-        throw error;
-      }
-    };
-    return AttendedPromise.of(run(), this.#report);
   }
 
   /** Encodes a message, and checks its size. */

@@ -27,6 +27,7 @@ import { passMemory } from "../share/passing.ts";
 import { Membership } from "../membership/membership.ts";
 import { Handle } from "../wake/handle.ts";
 import { Realm } from "../wake/realm.ts";
+import { checkSendQueueBytes } from "../wake/send_waits.ts";
 import type { WaitQueue } from "../wake/wait_queue.ts";
 import type { WaitLimits } from "../wake/waiting.ts";
 import { QueueConsumer } from "./consumer.ts";
@@ -103,7 +104,6 @@ const OPTIONS: OptionsOf<QueueOptions> = {
 };
 const NAMES = Object.keys(OPTIONS);
 const WAIT_NAMES = Object.keys(WAIT_OPTIONS);
-const DEFAULT_SEND_QUEUE = 16 << 20;
 
 /**
  * The options of {@linkcode Queue.open} with a codec that knows the type of its values:
@@ -517,8 +517,6 @@ async function settingsOf(name: string, options: QueueOptions): Promise<Settings
   if (deadLetter === name) {
     throw new ArgumentError(`queue "${name}" can't be its own dead-letter queue`);
   }
-  const { sendQueueBytes = DEFAULT_SEND_QUEUE } = options;
-  checkCount("sendQueueBytes", sendQueueBytes, 1, Infinity);
   const codec = checkCodec(options.codec ?? messagePack);
   const common = { codec: codec.name, durable, defaultCapacity: DEFAULT_CAPACITY };
   return {
@@ -532,7 +530,7 @@ async function settingsOf(name: string, options: QueueOptions): Promise<Settings
     codec,
     timeout: checkTimeout(options.timeout, Infinity),
     maxAttempts,
-    sendQueueBytes,
+    sendQueueBytes: checkSendQueueBytes(options.sendQueueBytes),
   };
 }
 

@@ -109,4 +109,24 @@ async function checkQueued(t: Cross, count: number): Promise<void> {
   assert.deepEqual(ids, Array.from({ length: count }, (_, i) => i));
 }
 
+crossTest("a process ends when all it sent has room, and is heard after it ended", async (t) => {
+  const speaker = t.start();
+  await speaker.run(async ({ ipc, kept }, name: string) => {
+    const codec = ipc.struct({ id: ipc.u32 });
+    kept.pipe = await ipc.Sender.open(name, { codec, capacity: 2 });
+    // Nothing is awaited, and the process has nothing else to do.
+    for (let id = 0; id < 10; id++) kept.pipe.send({ id });
+  }, t.name);
+  speaker.leave();
+  const receiver = await Receiver.open(t.name, { codec: Numbered, capacity: 2 });
+  const end = performance.now() + 100;
+  while (performance.now() < end); // a loop that is busy
+  const ids: number[] = [];
+  while (ids.length < 8) ids.push((await receiver.receive()).id);
+  assert.deepEqual(await speaker.ended, { code: 0, signal: null });
+  while (ids.length < 10) ids.push((await receiver.receive()).id);
+  assert.deepEqual(ids, [0, 1, 2, 3, 4, 5, 6, 7, 8, 9]);
+  await receiver.close();
+});
+
 peersEnd();

@@ -344,4 +344,24 @@ crossTest("waiting keeps a process alive, an open queue doesn't", async (t) => {
   assert.equal(await queue.dequeue(), "there back");
 });
 
+crossTest(
+  "a process ends when all it enqueued has room, and is heard after it ended",
+  async (t) => {
+    const queue = await Queue.open<Uint8Array>(t.name, { capacity: 4096 });
+    const speaker = t.start();
+    await speaker.run(async ({ ipc, kept }, name: string) => {
+      kept.queue = await ipc.Queue.open<Uint8Array>(name);
+      // Twice what there is room for; nothing is awaited, and the process has nothing else to do.
+      for (let n = 0; n < 64; n++) kept.queue.enqueue(new Uint8Array(100).fill(n));
+    }, t.name);
+    speaker.leave();
+    const got: number[] = [];
+    while (got.length < 40) got.push((await queue.dequeue())[0]!);
+    assert.deepEqual(await speaker.ended, { code: 0, signal: null });
+    while (got.length < 64) got.push((await queue.dequeue())[0]!);
+    assert.deepEqual(got, numbers(0, 64));
+    await queue.close();
+  },
+);
+
 peersEnd();

@@ -1,14 +1,17 @@
 // Both ends of a pipe in one realm: what each call does, and what is refused.
 
 import assert from "node:assert/strict";
+import { AsyncLocalStorage } from "node:async_hooks";
 import { test } from "node:test";
 import {
   ArgumentError,
+  BackpressureError,
   bytes,
   CapacityMismatchError,
   ClosedError,
   CodecError,
   CodecMismatchError,
+  CorruptSegmentError,
   DeadlockError,
   f64,
   fixedString,
@@ -25,8 +28,10 @@ import {
 } from "../../mod.ts";
 import type { Handlers } from "../../mod.ts";
 import { assertEmpty, errorOf } from "../support/api.ts";
+import { Kind, MembershipLayout, PipeLayout } from "../../src/memory/layout.ts";
+import { Segment } from "../../src/memory/segment.ts";
 import { besideTimer } from "../support/beside_timer.ts";
-import { Scratch } from "../support/scratch.ts";
+import { native, Scratch } from "../support/scratch.ts";
 import { until, within } from "../support/watchdog.ts";
 
 const Reading = struct({ id: u32, value: f64, name: fixedString(8) });
@@ -677,3 +682,118 @@ for (const form of ["onMessage", "onMessages", "onRead"] as const) {
     clearInterval(timer);
   });
 }
+
+test("a forgotten send that fails is reported, and what waits is bounded", async () => {
+  using scratch = new Scratch();
+  const told: unknown[] = [];
+  const onError = (error: unknown) => void told.push(error);
+  const options = { codec: bytes, messageBytes: 1000, capacity: 1, directory: scratch.path };
+  const sender = await Sender.open("pipe", { ...options, sendQueueBytes: 3000, onError });
+  sender.trySend(new Uint8Array(1));
+  for (let i = 0; i < 10; i++) sender.send(new Uint8Array(900));
+  await until(() => told.length > 0, "the refusals");
+  assert.equal(told.length, 8, "two of 1,028 bytes wait");
+  for (const error of told.splice(0)) assert.ok(error instanceof BackpressureError);
+  await assert.rejects(sender.send(new Uint8Array(900)), BackpressureError);
+  const awaited = assert.rejects(sender.send(new Uint8Array(800)), ClosedError);
+  sender.send(new Uint8Array(1001));
+  await sender.close();
+  await awaited;
+  sender.send(new Uint8Array(1));
+  await until(() => told.length === 4, "all of them");
+  assert.deepEqual(told.map((error) => (error as Error).name).sort(), [
+    "ClosedError",
+    "ClosedError",
+    "ClosedError",
+    "MessageTooLargeError",
+  ]);
+  // One that is alone may be of any size, and a program that awaits each isn't refused.
+  const limited = { ...options, sendQueueBytes: 10 };
+  await using next = await Sender.open("pipe", limited);
+  await using receiver = await Receiver.open("pipe", options);
+  const received: number[] = [];
+  const loop = (async () => {
+    for await (const message of receiver) if (received.push(message.length) === 21) return;
+  })();
+  for (let i = 0; i < 20; i++) await next.send(new Uint8Array(900));
+  await loop;
+  assert.deepEqual(received, [1, ...Array.from({ length: 20 }, () => 900)]);
+});
+
+test("functions of the user run in the context in which they were given", async () => {
+  using scratch = new Scratch();
+  const context = new AsyncLocalStorage<string>();
+  const seen: string[] = [];
+  const note = (what: string) => void seen.push(`${what}: ${context.getStore()}`);
+  const options = { codec: Reading, directory: scratch.path, capacity: 1 };
+  const sender = await context.run(
+    "sender",
+    () => Sender.open("pipe", { ...options, onConnect: () => note("connect") }),
+  );
+  sender.trySend(reading(1));
+  const write = context.run("write", () =>
+    sender.write(1, (view) => {
+      view.id = 2;
+      note("fill");
+    }));
+  const receiver = await Receiver.open("pipe", options);
+  assert.equal(receiver.tryReceive()!.id, 1);
+  await write;
+  receiver.tryReceive();
+  const read = context.run("read", () => receiver.read(() => note("read")));
+  await context.run("send", () => sender.send(reading(3)));
+  await read;
+  await receiver.close();
+  const handling = await context.run(
+    "handler",
+    () => Receiver.open("pipe", { ...options, onMessage: () => note("message") }),
+  );
+  await context.run("send", () => sender.send(reading(4)));
+  await until(() => seen.length >= 5, "all");
+  assert.deepEqual(seen.filter((what) => !what.startsWith("connect")), [
+    "fill: write",
+    "read: read",
+    "message: handler",
+  ]);
+  assert.ok(seen.includes("connect: sender") && !seen.includes("connect: handler"));
+  await handling.close();
+  await sender.close();
+});
+
+test("garbage in its tables ends a pipe for this process, and nothing else", async () => {
+  using scratch = new Scratch();
+  for (const offset of [MembershipLayout.used, PipeLayout.receiver, PipeLayout.tail]) {
+    const told: unknown[] = [];
+    const gone: string[] = [];
+    const options = { codec: Reading, directory: scratch.path, durable: true };
+    const sender = await Sender.open("pipe", options);
+    const receiver = await Receiver.open("pipe", {
+      ...options,
+      onMessage() {},
+      onError: (error) => void told.push(error),
+      onDisconnect: (reason) => void gone.push(reason),
+    });
+    const segment = Segment.open(native, scratch.at("pipe/pipe/durable"), Kind.pipe)!;
+    const before = segment.u32(offset);
+    segment.setU32(offset, 0xffff_fff0);
+    // What asks for the other end to be rung, or for its messages, meets it.
+    for (let i = 0; i < 20; i++) {
+      try {
+        sender.trySend(reading(i));
+      } catch (error) {
+        assert.ok(error instanceof CorruptSegmentError || error instanceof ClosedError);
+      }
+      await new Promise((resolve) => setTimeout(resolve, 1));
+    }
+    segment.setU32(offset, before);
+    await sender.close();
+    await receiver.close();
+    segment.close();
+    if (told.length > 0) {
+      assert.ok(told[0] instanceof CorruptSegmentError);
+      assert.deepEqual(gone.filter((reason) => reason === "corrupt"), ["corrupt"]);
+    }
+    assert.equal(await Sender.remove("pipe", { directory: scratch.path }), true);
+  }
+  assertEmpty(scratch);
+});
