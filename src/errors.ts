@@ -187,16 +187,19 @@ export class KindMismatchError extends CausewayError {
  * publisher's `maxLag` asks.
  */
 export class LaggedError extends CausewayError {
-  /** Id of the publisher. */
+  /** Id of the publisher; empty if there were several, which have ended. */
   readonly publisher: string;
 
-  /** Made by the library only. */
-  constructor(name: string, publisher: string) {
+  /** Made by the library only. `ended`: publishers that were never heard. */
+  constructor(name: string, publisher: string, ended = 0) {
     super(
       "LAGGED",
-      `a subscriber of topic "${name}" fell so far behind publisher ${publisher} that it was ` +
-        "disconnected from it, as its `onLag` or the publisher's `maxLag` asks: open a new one to " +
-        "go on, read faster, or give the publisher a larger `capacity` or `maxLag`",
+      ended > 0
+        ? `${ended} publishers of topic "${name}" came and ended while a subscriber didn't run, and ` +
+          "what they published is lost: only so many are kept for one that doesn't answer"
+        : `a subscriber of topic "${name}" fell so far behind publisher ${publisher} that it was ` +
+          "disconnected from it, as its `onLag` or the publisher's `maxLag` asks: open a new one to " +
+          "go on, read faster, or give the publisher a larger `capacity` or `maxLag`",
     );
     this.publisher = publisher;
   }

@@ -432,17 +432,22 @@ export function publisherData(slots: number): number {
  *
  *     0     header; codec
  *     128   announcements: counts publishers that came; written by them
+ *     132   missed: counts publishers that came and ended without being heard; written by others
  *     256   policy: 0 block, 1 drop the oldest, 2 disconnect, 3 only the latest
  *     260   state: 0 open, 1 closed
  *     264   shortage: 1 while the subscriber lacks what it needs to open some publisher
  */
 export const SubscriberLayout = {
   announcements: 128,
+  missed: 132,
   policy: 256,
   state: 260,
   shortage: 264,
   pages: 1,
 } as const;
+
+/** The most publishers that have ended and that a subscriber which doesn't run may still hear. */
+export const MAX_ENDED_PUBLISHERS = 64;
 
 /** States of a subscriber. */
 export const SubscriberState = { open: 0, closed: 1 } as const;

@@ -9,11 +9,19 @@
  *
  * @module
  */
-import { CausewayError } from "../errors.ts";
-import { Header, SubscriberLayout, SubscriberState } from "../memory/layout.ts";
+import { CausewayError, CorruptSegmentError } from "../errors.ts";
+import {
+  Header,
+  Kind,
+  MAX_ENDED_PUBLISHERS,
+  PublisherLayout,
+  PublisherState,
+  SubscriberLayout,
+  SubscriberState,
+} from "../memory/layout.ts";
 import { isNodeId } from "../memory/names.ts";
 import type { RuntimeDirectory } from "../memory/directory.ts";
-import type { Segment } from "../memory/segment.ts";
+import { Segment } from "../memory/segment.ts";
 import type { Realm } from "../wake/realm.ts";
 import { openRegistration, participantsIn, SUBSCRIBER } from "./folder.ts";
 import type { Participant } from "./folder.ts";
@@ -77,7 +85,7 @@ export class Invitations {
     this.#realm = realm;
   }
 
-  /** `segment` is the publisher's, under a name that nobody looks for yet. */
+  /** `segment` is the publisher's, under a name that no subscriber looks for yet. */
   inviteAll(
     path: string,
     publisher: Participant,
@@ -96,13 +104,34 @@ export class Invitations {
         continue;
       }
       const hasSlot = outcome === "invited";
+      this.#dropOldest(path, subscriber, registration);
       const link = `${path}/${invitationOf(publisher, subscriber)}`;
       this.#guests.push({ subscriber, registration, path: link, hasSlot });
       this.#realm.directory.link(segment.path, link);
     }
   }
 
-  /** A subscriber's registration; a corrupt one costs nobody but its subscriber. */
+  /**
+   * A subscriber that doesn't run keeps the memory of publishers that have ended, but not of
+   * any number: the oldest one goes, and the subscriber is told.
+   */
+  #dropOldest(path: string, subscriber: Participant, registration: Segment): void {
+    const { directory } = this.#realm;
+    const invitations = invitationsIn(directory, path, subscriber);
+    if (invitations.length < MAX_ENDED_PUBLISHERS) return;
+    let oldest: string | undefined;
+    let since = Infinity;
+    for (const { path, publisher } of invitations) {
+      const created = endedSince(this.#realm, path, publisher);
+      if (created >= since) continue;
+      oldest = path;
+      since = created;
+    }
+    if (oldest === undefined || !directory.removeFile(oldest)) return;
+    Atomics.add(registration.words, SubscriberLayout.missed >> 2, 1);
+  }
+
+  /** A subscriber's registration; a corrupt one costs only its subscriber. */
   #registration(
     path: string,
     subscriber: Participant,
@@ -150,5 +179,20 @@ export class Invitations {
     Atomics.add(registration.words, SubscriberLayout.announcements >> 2, 1);
     this.#realm.reactor.ring(peer.segment, subscriber.source);
     this.#realm.releasePeer(peer);
+  }
+}
+
+/** When a publisher that has ended was made; `Infinity` if it hasn't. What can't be read has ended. */
+function endedSince(realm: Realm, path: string, publisher: Participant): number {
+  try {
+    const segment = Segment.open(realm.binding, path, Kind.publisher);
+    if (segment === undefined) return Infinity;
+    const isClosed = segment.u32(PublisherLayout.state) === PublisherState.closed;
+    const created = new DataView(segment.bytes.buffer).getFloat64(Header.created, true);
+    segment.close();
+    return isClosed || realm.isDead(publisher.node) ? created : Infinity;
+  } catch (error) {
+    if (error instanceof CorruptSegmentError) return -Infinity;
+    throw error;
   }
 }

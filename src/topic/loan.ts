@@ -7,7 +7,7 @@ import { ArgumentError } from "../errors.ts";
 import type { Bytes } from "./options.ts";
 
 /**
- * Room for a message in shared memory, from {@linkcode Publisher.loan}. Nobody sees it
+ * Room for a message in shared memory, from {@linkcode Publisher.loan}. No subscriber sees it
  * before it is published, and nothing is copied then.
  *
  * @example

@@ -40,7 +40,7 @@ export const TOPIC_OPTIONS: Record<keyof TopicOptions, true> = {
 
 /**
  * The codec of a publisher or subscriber. Shared memory goes by reference, where the codec
- * can do that; whoever publishes it keeps it open until it was received.
+ * can do that; the process that publishes it keeps it open until it was received.
  */
 export function topicCodec(codec: Codec = messagePack, realm: Realm): Codec {
   return codec === bytes ? codec : passMemory(codec, realm, { hold: "open" });

@@ -253,7 +253,7 @@ export class Publisher<T = unknown> implements AsyncDisposable {
    * those of {@linkcode Publisher.publish} that wait.
    *
    * @throws {TimeoutError} There was no room in time.
-   * @throws {DeadlockError} The one who holds it back lives in this thread.
+   * @throws {DeadlockError} The subscriber that holds it back lives in this thread.
    */
   publishSync(value: T, options?: { timeout?: number }): void {
     const payload = this.#encode(value);
@@ -514,7 +514,7 @@ export class Publisher<T = unknown> implements AsyncDisposable {
     return true;
   }
 
-  /** Writes a message without waking anybody. */
+  /** Writes a message without waking subscribers. */
   #put(payload: Uint8Array): boolean {
     if (!this.#isReady()) return false;
     if (!this.#producer.write(payload)) {

@@ -121,6 +121,7 @@ export class Subscriber<T = unknown> implements AsyncDisposable, AsyncIterable<T
     this.#subscriptions = new Subscriptions(handle, path, identity, registration, {
       connected: (publisher) => handle.event("onConnect", options.onConnect, publisher),
       gone: (publisher, reason, wasOpen) => this.#onGone(publisher, reason, wasOpen),
+      missed: (publishers) => this.#fail(new LaggedError(name, "", publishers)),
       failed: (error) => handle.reportPeer(error),
     });
     this.#waiters = new CountWaiters(handle.reactor);
@@ -375,12 +376,14 @@ export class Subscriber<T = unknown> implements AsyncDisposable, AsyncIterable<T
   }
 
   #onGone(publisher: string, reason: TopicGoneReason, wasOpen: boolean): void {
-    if (reason === "lagged") {
-      const error = new LaggedError(this.name, publisher);
-      if (this.#options.onMessage === undefined) this.#failures.push(error);
-      else this.#handle.reportPeer(error);
-    }
+    if (reason === "lagged") this.#fail(new LaggedError(this.name, publisher));
     if (wasOpen) this.#handle.event("onDisconnect", this.#options.onDisconnect, publisher, reason);
+  }
+
+  /** The next `receive` fails with it; a subscriber with `onMessage` tells `onError`. */
+  #fail(error: LaggedError): void {
+    if (this.#options.onMessage === undefined) this.#failures.push(error);
+    else this.#handle.reportPeer(error);
   }
 
   /** Connects to publishers that came. */

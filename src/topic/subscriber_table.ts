@@ -218,7 +218,7 @@ export class SubscriberTable {
     }
   }
 
-  /** Rings everybody. */
+  /** Rings all subscribers. */
   ringAll(): void {
     for (const entry of this.#active) this.#ring(entry);
   }

@@ -24,6 +24,8 @@ export interface SubscriptionEvents {
   connected(publisher: string): void;
   /** `wasOpen`: it was told of as connected before. */
   gone(publisher: string, reason: TopicGoneReason, wasOpen: boolean): void;
+  /** So many publishers came and ended while this thread didn't run, and can't be heard any more. */
+  missed(publishers: number): void;
   /** A publisher did something wrong, or can't be used. */
   failed(error: unknown): void;
 }
@@ -39,6 +41,7 @@ export class Subscriptions {
   #current = 0;
   /** Announcements that we have seen. */
   #announcements = 0;
+  #missed = 0;
   #retryDelay = FIRST_RETRY;
   /** Publishers that couldn't be opened wait to be tried again: not yet, or now. */
   #retry: "none" | "later" | "now" = "none";
@@ -101,6 +104,8 @@ export class Subscriptions {
     if (changed) {
       this.#announcements = announcements;
       this.acceptInvitations();
+      this.#tellMissed();
+      if (this.#handle.isClosed) return true;
     }
     for (const subscription of [...this.#list]) {
       if (subscription.isOpen || !this.#tryOpen(subscription)) continue;
@@ -109,6 +114,13 @@ export class Subscriptions {
       if (this.#handle.isClosed) return true;
     }
     return changed;
+  }
+
+  #tellMissed(): void {
+    const missed = this.#registration.u32(SubscriberLayout.missed);
+    const more = (missed - this.#missed) >>> 0;
+    this.#missed = missed;
+    if (more > 0) this.#events.missed(more);
   }
 
   get #announced(): number {

@@ -6,8 +6,10 @@ import fs from "node:fs";
 import os from "node:os";
 import path from "node:path";
 import { json, Publisher } from "../../mod.ts";
+import { MAX_ENDED_PUBLISHERS } from "../../src/memory/layout.ts";
 import { type Cross, crossTest, peersEnd } from "../support/cross.ts";
-import type { Peer } from "../support/peers.ts";
+import { filesIn } from "../support/directories.ts";
+import { noStop, type Peer } from "../support/peers.ts";
 import { until } from "../support/watchdog.ts";
 
 /** Blocks the thread of a peer while `body` runs. */
@@ -90,6 +92,47 @@ for (const ending of ["closes", "exits", "is killed"] as const) {
     await until(() => t.peer.run(({ kept }) => kept.got.length === 4), "the next one");
   }, { limit: 90 });
 }
+
+crossTest(
+  "a subscriber that is stopped keeps a bounded number of publishers that ended",
+  async (t) => {
+    const listener = t.start();
+    await listener.run(async ({ ipc, kept }, name: string) => {
+      kept.got = [];
+      kept.errors = [];
+      kept.subscriber = await ipc.Subscriber.open(name, {
+        codec: ipc.json,
+        onMessage: (value) => void kept.got.push(value),
+        onError: (error) => void kept.errors.push(error),
+      });
+    }, t.name);
+    listener.kill("SIGSTOP");
+    for (let n = 0; n < MAX_ENDED_PUBLISHERS + 6; n++) {
+      const publisher = await Publisher.open(t.name, { codec: json, capacity: 4096 });
+      await publisher.publish(n);
+      await publisher.close();
+    }
+    const left = filesIn().filter((file) => file.includes("/invitation-"));
+    assert.equal(left.length, MAX_ENDED_PUBLISHERS);
+    listener.kill("SIGCONT");
+    await until(
+      () => listener.run(({ kept }, n) => kept.got.length === n, MAX_ENDED_PUBLISHERS),
+      "what was kept",
+    );
+    const { got, errors } = await listener.run(({ kept }) => ({
+      got: kept.got,
+      errors: kept.errors.map((
+        { code, message }: { code: string; message: string },
+      ) => [code, message]),
+    }));
+    assert.deepEqual(got.toSorted((a: number, b: number) => a - b), left.map((_, n) => n + 6));
+    assert.equal(errors.length, 1);
+    assert.equal(errors[0][0], "LAGGED");
+    assert.match(errors[0][1], /^6 publishers of topic/);
+    await listener.run(({ kept }) => kept.subscriber.close());
+  },
+  { limit: 90, skip: () => noStop },
+);
 
 crossTest("what was left for a subscriber goes with it when it closes or dies", async (t) => {
   const listeners = [t.start(), t.start()];

@@ -190,6 +190,7 @@ function makeSubscriber(scratch: Scratch): Segment {
   const segment = make(scratch, parameters);
   segment.setU32(SubscriberLayout.policy, LagPolicy.dropOldest);
   segment.setU32(SubscriberLayout.announcements, 2);
+  segment.setU32(SubscriberLayout.missed, 3);
   segment.setU32(SubscriberLayout.state, SubscriberState.closed);
   segment.setU32(SubscriberLayout.shortage, 1);
   return segment;
