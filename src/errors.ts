@@ -112,9 +112,13 @@ export class ClosedError extends CausewayError {
 
 /** A value can't be encoded, or bytes can't be decoded, by the codec in use. */
 export class CodecError extends CausewayError {
+  /** Where in the value the part is that can't be sent, as keys and indices, if that is known. */
+  declare readonly path?: readonly (string | number)[];
+
   /** Made by the library only. */
-  constructor(message: string, options?: ErrorOptions) {
+  constructor(message: string, options?: ErrorOptions, path?: readonly (string | number)[]) {
     super("CODEC", message, options);
+    if (path !== undefined) Object.defineProperty(this, "path", { value: path });
   }
 }
 

@@ -30,6 +30,8 @@ export interface FunctionTable {
   importFunction(id: number): (...args: unknown[]) => Promise<unknown>;
   /** The types of objects that cross by reference; the first that matches is taken. */
   readonly references?: readonly ReferenceType[];
+  /** Do errors among values have their stacks with them? Default: no. */
+  readonly exposeStacks?: boolean;
 }
 
 /** Is it a web stream, or something that `for await` goes through? No codec can copy that. */
@@ -74,6 +76,11 @@ export interface Codec {
    * be in its values. Default: it may.
    */
   readonly carriesReferences?: boolean;
+  /**
+   * True: its values can be errors, which arrive as errors, with the stack if
+   * `functions.exposeStacks` is set. Default: what is thrown is described by an object.
+   */
+  readonly carriesErrors?: boolean;
 }
 
 /** Checks a codec given by a user. */

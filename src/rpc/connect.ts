@@ -6,6 +6,7 @@
 import { checkCodec } from "../codec/codec.ts";
 import type { Codec } from "../codec/codec.ts";
 import { messagePack } from "../codec/messagepack.ts";
+import { encodeArguments } from "../codec/refusal.ts";
 import type { Connection } from "../connection/connection.ts";
 import type { ReconnectingConnection } from "../connection/reconnecting_connection.ts";
 import { OwnPromise } from "../failures.ts";
@@ -196,8 +197,8 @@ export class Client<Api> extends BaseClient implements Calls<Api> {
     const { connection } = link;
     // Without a connection there is nobody who could call a function among the arguments.
     const payload = connection === undefined
-      ? this.#codec.encode(args)
-      : this.#exchanges.get(connection)!.encode(args);
+      ? encodeArguments(this.#codec, args)
+      : this.#exchanges.get(connection)!.encodeArguments(args);
     return link.send((used) => this.#exchanges.get(used)!.number(used, path), payload);
   }
 }

@@ -7,6 +7,7 @@
  */
 import type { Codec } from "../codec/codec.ts";
 import { decodeFailure, encodeFailure } from "../codec/failure.ts";
+import { nameArgument } from "../codec/refusal.ts";
 import type { Connection } from "../connection/connection.ts";
 import type { CallOptions, ConnectionHandler } from "../connection/handler.ts";
 import type { IncomingCall } from "../connection/incoming.ts";
@@ -36,6 +37,7 @@ type Callable = (...args: unknown[]) => unknown;
 
 /** The method id of calls of functions: `[id, arguments]` is the payload. */
 const FUNCTION_CALL = 0xffff;
+const functionCall = (): number => FUNCTION_CALL;
 const encoder = new TextEncoder();
 const decoder = new TextDecoder();
 
@@ -143,7 +145,7 @@ export class Exchange implements ConnectionHandler {
     const { signal } = options;
     let holds: Holds | undefined;
     try {
-      const payload = this.#encodeArguments(ends, args);
+      const payload = this.#encodeArguments(ends, args, method === functionCall ? 1 : 0);
       holds = this.#memory.take();
       const flags = ends.length > 0 ? RecordFlag.streams : 0;
       const answer = await connection.request(method(), payload, options, flags);
@@ -166,7 +168,7 @@ export class Exchange implements ConnectionHandler {
     const ends: StreamEnd[] = [];
     let holds: Holds | undefined;
     try {
-      const payload = this.#encodeArguments(ends, args);
+      const payload = this.#encodeArguments(ends, args, 0);
       holds = this.#memory.take();
       if (ends.length > 0) {
         throw new ArgumentError(
@@ -184,12 +186,21 @@ export class Exchange implements ConnectionHandler {
     }
   }
 
-  #encodeArguments(ends: StreamEnd[], args: unknown[]): Uint8Array {
+  #encodeArguments(ends: StreamEnd[], args: unknown[], depth: number): Uint8Array {
     const isPlain = !args.some((each) => typeof each === "object" && each !== null);
-    if (isPlain) return this.encode(args);
+    if (isPlain) return this.encodeArguments(args, depth);
     return this.#streams.within({ ends }, () => {
-      return this.encode(args.map((each) => this.#streams.wrap(each)));
+      return this.encodeArguments(args.map((each) => this.#streams.wrap(each)), depth);
     });
+  }
+
+  /** The payload for arguments, which are so deep in it. What can't be sent is named as one of them. */
+  encodeArguments(args: unknown[], depth = 0): Uint8Array {
+    try {
+      return this.encode(args);
+    } catch (error) {
+      throw nameArgument(error, depth);
+    }
   }
 
   /** The id of a method, told to the peer before its first use. */
@@ -223,7 +234,7 @@ export class Exchange implements ConnectionHandler {
     );
   }
 
-  /** The payload for the arguments of a call. */
+  /** The payload for a value. */
   encode(value: unknown): Uint8Array {
     this.#memory.begin();
     try {
@@ -248,13 +259,13 @@ export class Exchange implements ConnectionHandler {
   #callFunction(id: number, args: unknown[]): Promise<unknown> {
     const { timeout } = this.#options;
     const wrapped = args.map((each) => this.#streams.wrap(each));
-    return this.#request(this.#connection!, () => FUNCTION_CALL, [id, wrapped], { timeout });
+    return this.#request(this.#connection!, functionCall, [id, wrapped], { timeout });
   }
 
   /** One way: like its promise otherwise, it says nothing of a peer that is gone. */
   #sendFunction(id: number, args: unknown[]): boolean {
     const connection = this.#connection!;
-    return connection.isOpen && connection.send(FUNCTION_CALL, this.encode([id, args]));
+    return connection.isOpen && connection.send(FUNCTION_CALL, this.encodeArguments([id, args], 1));
   }
 
   // ------------------------------------------------------------------ incoming

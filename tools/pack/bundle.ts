@@ -2,12 +2,10 @@
 // take longest on the way to the first call, and each native library in one of its own.
 //
 // The code stays readable; only types and comments go, which are in the `.d.ts` file or concern those
-// who read the sources. `msgpackr` is inside, so nothing else gets installed: its own optional
-// dependency would bring an install script.
+// who read the sources.
 
 import fs from "node:fs";
 import path from "node:path";
-import { fileURLToPath } from "node:url";
 import { type Plugin, rollup } from "rollup";
 import ts from "typescript";
 import { root } from "../toolchain.mjs";
@@ -63,7 +61,7 @@ const ourFiles: Plugin = {
     if (native) return { id: `./libraries/${native[1]}.js`, external: "relative" };
     if (importer === undefined) return specifier;
     if (specifier.startsWith(".")) return path.resolve(path.dirname(importer), specifier);
-    return fileURLToPath(import.meta.resolve(specifier));
+    throw new Error(`${importer} imports ${specifier}: the package depends on no other`);
   },
   load: compile,
 };

@@ -29,7 +29,7 @@ export function manifest(): Record<string, unknown> {
     types: "./mod.d.ts",
     files: [
       ...["mod.js", "mod.js.map", "mod.d.ts", "libraries/"],
-      ...["docs/", "CHANGELOG.md", "LICENSE-msgpackr"],
+      ...["docs/", "CHANGELOG.md"],
     ],
   };
 }

@@ -18,7 +18,6 @@ export async function makePackage(folder: string): Promise<string> {
     { name: "package.json", text: `${JSON.stringify(manifest(), null, 2)}\n` },
     ...texts(),
     { name: "LICENSE", text: read("LICENSE") },
-    { name: "LICENSE-msgpackr", text: read("node_modules/msgpackr/LICENSE") },
   ];
   files.forEach(refuseStub);
   for (const { name, text } of files) {
