@@ -36,21 +36,21 @@ const targets = [_]Target{
 
 const common = [_][]const u8{ "common/acquirer.c", "common/bell.c", "common/misc.c" };
 const posix = [_][]const u8{
-    "posix/acquirer.c", "posix/clock.c",   "posix/directory.c", "posix/error.c",     "posix/lease.c",
-    "posix/pipe.c",     "posix/reserve.c", "posix/segment.c",   "posix/semaphore.c", "posix/watcher.c",
+    "posix/acquirer.c", "posix/claims.c",  "posix/clock.c",   "posix/directory.c", "posix/error.c",
+    "posix/lease.c",    "posix/pipe.c",     "posix/reserve.c", "posix/segment.c",   "posix/semaphore.c", "posix/watcher.c",
 };
 const linux = [_][]const u8{ "linux/deaths.c", "linux/semaphore.c", "linux/system.c", "linux/wait.c" };
 const darwin = [_][]const u8{ "darwin/semaphore.c", "darwin/system.c", "darwin/wait.c", "posix/ticks.c" };
 const freebsd = [_][]const u8{ "freebsd/semaphore.c", "freebsd/system.c", "freebsd/wait.c", "posix/ticks.c" };
 const windows = [_][]const u8{
-    "windows/acquirer.c", "windows/directory.c", "windows/doorbell.c", "windows/error.c",   "windows/lease.c",
+    "windows/acquirer.c", "windows/claims.c",    "windows/directory.c", "windows/doorbell.c", "windows/error.c",   "windows/lease.c",
     "windows/files.c",    "windows/paths.c",     "windows/pipe.c",     "windows/segment.c", "windows/semaphore.c",
     "windows/system.c",   "windows/text.c",      "windows/watcher.c",
 };
 
 /// Each is a program, tests/native/test_<name>.c.
 const posix_tests = [_][]const u8{
-    "acquirer_threads",  "directory",       "doorbell_processes", "doorbell_threads", "lease", "misc", "segment", "semaphore", "space",
+    "acquirer_threads",  "claims",          "directory",       "doorbell_processes", "doorbell_threads", "lease", "misc", "segment", "semaphore", "space",
     "watcher_processes", "watcher_threads",
 };
 const windows_tests = [_][]const u8{

@@ -159,6 +159,26 @@ CW_API int32_t cw_lease_take(cw_segment *segment);
  * holds the lease: to test one's own node, open it once more. */
 CW_API int32_t cw_lease_test(cw_segment *segment);
 
+/* ------------------------------------------------------------------ claims */
+
+/* A claim says that its holder uses what has that name in a directory. It holds
+ * when the files there were removed under the holder, and goes with the holder,
+ * however that ends: so it proves that somebody still uses what has no file any
+ * more. Any number may claim the same; a name has CW_CLAIM_GENERATIONS
+ * generations. Linux and macOS; elsewhere CW_EUNSUPPORTED.
+ *
+ * cw_claims_open returns a handle (>= 0), or what opening the directory fails
+ * with. What one handle claims, it doesn't see itself. */
+#define CW_CLAIM_GENERATIONS 64u
+CW_API int32_t cw_claims_open(const char *directory);
+/* Drops all claims of the handle. */
+CW_API int32_t cw_claims_close(int32_t claims);
+CW_API int32_t cw_claim_take(int32_t claims, const char *name, uint32_t generation);
+CW_API int32_t cw_claim_drop(int32_t claims, const char *name, uint32_t generation);
+/* One of `count` generations, from `from` on, in which another handle claims the
+ * name; CW_ENOTFOUND when there is none. */
+CW_API int32_t cw_claim_find(int32_t claims, const char *name, uint32_t from, uint32_t count);
+
 /* ---------------------------------------------------------------- doorbell */
 
 /* Values of a doorbell word. See docs/protocol.md for who may change which. */

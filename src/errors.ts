@@ -19,6 +19,7 @@ export type ErrorCode =
   | "CORRUPT_SEGMENT"
   | "DEADLOCK"
   | "DIRECTORY"
+  | "FILES_REMOVED"
   | "KIND_MISMATCH"
   | "LAGGED"
   | "LIBRARY"
@@ -214,6 +215,22 @@ export class LibraryError extends CausewayError {
   /** Made by the library only. */
   constructor(message: string, options?: ErrorOptions) {
     super("LIBRARY", message, options);
+  }
+}
+
+/**
+ * Files in the runtime directory were removed while they were in use, so other processes can't
+ * find what is open here.
+ */
+export class FilesRemovedError extends CausewayError {
+  /** Made by the library only. */
+  constructor(what: string, directory: string) {
+    super(
+      "FILES_REMOVED",
+      `the files of ${what} in ${directory} were removed while it was open, so other processes ` +
+        "can't find it any more: close it and open it again; don't remove the directory under " +
+        "running programs (systemd does with RemoveIPC=yes)",
+    );
   }
 }
 

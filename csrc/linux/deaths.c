@@ -24,8 +24,9 @@
 #include <sys/inotify.h>
 #include <unistd.h>
 
-/* IN_DELETE would only repeat it: who removes a file he holds also closes it. */
-#define EVENTS IN_CLOSE_WRITE
+/* A process that ends removes its file and closes it. A file that is removed without an end is
+ * news as well: its owner has to learn that other processes can't find it any more. */
+#define EVENTS (IN_CLOSE_WRITE | IN_DELETE)
 
 #define STORM_PAUSE_NS 1000000u
 #define TICKS_PER_RETRY 16u

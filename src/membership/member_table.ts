@@ -20,7 +20,7 @@ interface Known {
   /** The two words of its id. */
   readonly low: number;
   readonly high: number;
-  /** `undefined`: it is dead. */
+  /** `undefined`: it is dead, or its file was removed. */
   readonly peer: Peer | undefined;
 }
 
@@ -142,12 +142,16 @@ export class MemberTable {
     for (let member = 0; member < used; member++) {
       if (!this.isJoined(member)) continue;
       const { low, high, peer } = this.#know(member);
-      if (peer === undefined || (peer.id !== this.#realm.id && !peer.segment.isLeaseHeld())) {
-        const at = this.word(member, Member.node) << 2;
-        dead.push({ member, low, high, id: readNodeId(this.#segment.bytes, at) });
-      }
+      const id = readNodeId(this.#segment.bytes, this.word(member, Member.node) << 2);
+      if (this.#isDead(id, peer)) dead.push({ member, low, high, id });
     }
     return dead;
+  }
+
+  /** A node that can't be opened may be alive: its file may have been removed under it. */
+  #isDead(id: string, peer: Peer | undefined): boolean {
+    if (peer === undefined) return this.#realm.isDead(id);
+    return peer.id !== this.#realm.id && !peer.segment.isLeaseHeld();
   }
 
   /** Is the slot still that one's? */

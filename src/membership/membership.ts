@@ -11,7 +11,14 @@
  *
  * @module
  */
-import { CapacityMismatchError, CodecMismatchError, isShortage } from "../errors.ts";
+import {
+  CapacityMismatchError,
+  CodecMismatchError,
+  CorruptSegmentError,
+  FilesRemovedError,
+  isShortage,
+} from "../errors.ts";
+import { GENERATIONS } from "../memory/claims.ts";
 import { BUSY } from "../memory/directory.ts";
 import { Header, Kind, MAX_SOURCES, MembershipLayout, PAGE } from "../memory/layout.ts";
 import { isNodeId } from "../memory/names.ts";
@@ -43,6 +50,11 @@ export interface MembershipParameters {
   readonly durable?: boolean;
   /** View only what is before the data: another object views that. */
   readonly withoutData?: boolean;
+  /**
+   * It is claimed: while an earlier segment of that name is in use, whose file was removed, a
+   * new one knows that ({@linkcode MembershipHooks.follows}).
+   */
+  readonly claimed?: boolean;
 }
 
 /**
@@ -52,6 +64,10 @@ export interface MembershipParameters {
 export interface MembershipHooks {
   /** Writes what a new segment starts with besides zeros. */
   initialise?(segment: Segment): void;
+  /** A new segment, `claimed`, has an earlier one that is in use. */
+  follows?(segment: Segment): void;
+  /** Its files were removed: other processes can't find it any more. Default: the handle fails. */
+  onRemoved?(error: FilesRemovedError): void;
   /** Checks one that exists, before joining; throws what is wrong. */
   check?(segment: Segment): void;
   /** We are a member now. */
@@ -84,6 +100,9 @@ export class Membership {
   readonly #hooks: MembershipHooks;
   readonly #memberFile: string;
   readonly #look = (): void => this.#recoverDead();
+  /** What it claims, and in which generation. */
+  readonly #claim: string | undefined;
+  readonly #generation: number;
   #startTimer: (task: () => void, milliseconds: number) => unknown;
   #retryDelay = FIRST_RETRY;
   #closed = false;
@@ -95,6 +114,7 @@ export class Membership {
     memberFile: string,
     segment: Segment,
     source: number | undefined,
+    claimed = false,
   ) {
     this.#realm = realm;
     this.#parts = parts;
@@ -102,9 +122,15 @@ export class Membership {
     this.#memberFile = memberFile;
     this.#startTimer = (task, milliseconds) => realm.reactor.startTimer(task, milliseconds);
     this.segment = segment;
+    this.#claim = claimed ? claimOf(parts) : undefined;
+    this.#generation = segment.u32(MembershipLayout.generation);
+    if (this.#generation >= GENERATIONS) {
+      throw new CorruptSegmentError(`${segment.path} is of the generation ${this.#generation}`);
+    }
     this.members = new MemberTable(realm, segment);
     this.index = source === undefined ? -1 : this.members.join(source);
     if (source !== undefined) hooks.joined?.(segment, this.index);
+    if (this.#claim !== undefined) realm.claims.take(this.#claim, this.#generation);
   }
 
   /**
@@ -134,9 +160,37 @@ export class Membership {
       throw error;
     }
     membership.#startTimer = (task, milliseconds) => handle.startTimer(task, milliseconds);
-    handle.onDeathHint(membership.#look);
+    const onRemoved = (): void => {
+      const error = new FilesRemovedError(handle.what, realm.directory.root);
+      if (hooks.onRemoved === undefined) handle.fail(error);
+      else hooks.onRemoved(error);
+    };
+    handle.onCutOff(onRemoved);
+    handle.onDeathHint(() => {
+      if (membership.#isReplaced()) onRemoved();
+      else membership.#recoverDead();
+    });
     membership.#recoverDead();
     return membership;
+  }
+
+  /** Is an earlier segment of that name, whose file was removed, still in use? */
+  get isEarlierInUse(): boolean {
+    if (this.#claim === undefined) return false;
+    return this.#realm.claims.isUsedBesides(this.#claim, this.#generation);
+  }
+
+  /** Was the file removed, and has another process made a new one? */
+  #isReplaced(): boolean {
+    if (!this.isEarlierInUse || this.#closed) return false;
+    const path = this.#realm.directory.path(...this.#parts, SHARED_FILE);
+    const { bytes } = this.segment;
+    const there = Segment.open(this.#realm.binding, path, this.segment.kind, PAGE);
+    if (there === undefined) return true;
+    const id = bytes.subarray(Header.id, Header.creator);
+    const isSame = id.every((byte, at) => byte === there.bytes[Header.id + at]);
+    there.close();
+    return !isSame;
   }
 
   /** Makes the member's file and the membership, under the lock of the folder. */
@@ -153,7 +207,8 @@ export class Membership {
     try {
       const segment = openOrMake(realm, path, parameters, hooks);
       try {
-        return new Membership(realm, parts, hooks, memberFile, segment, source);
+        const { claimed } = parameters;
+        return new Membership(realm, parts, hooks, memberFile, segment, source, claimed);
       } catch (error) {
         segment.close();
         throw error;
@@ -258,6 +313,7 @@ export class Membership {
       if (!isOut) {
         const left = directory.tryLocked(this.#parts, () => {
           if (this.index >= 0) this.members.leave(this.index);
+          if (this.#claim !== undefined) this.#realm.claims.drop(this.#claim, this.#generation);
           directory.removeFile(this.#memberFile);
           removeUnused(directory, this.#parts);
         });
@@ -395,6 +451,10 @@ function openShared(
   return undefined;
 }
 
+function claimOf(parts: readonly string[]): string {
+  return parts.join("/");
+}
+
 function viewedOf({ withoutData = false }: MembershipParameters): number | undefined {
   return withoutData ? MembershipLayout.pages * PAGE : undefined;
 }
@@ -440,6 +500,12 @@ function make(
   const segment = Segment.create(realm.binding, draft, created)!;
   writeText(segment, MembershipLayout.name, MembershipLayout.nameBytes, name);
   hooks.initialise?.(segment);
+  if (parameters.claimed === true) {
+    const claim = claimOf([parameters.folder, parameters.encoded]);
+    const generation = realm.claims.freeGeneration(claim);
+    segment.setU32(MembershipLayout.generation, generation);
+    if (realm.claims.isUsedBesides(claim, generation)) hooks.follows?.(segment);
+  }
   segment.releaseFile();
   realm.directory.rename(draft, `${path}/${file}`);
   return segment;

@@ -133,6 +133,12 @@ export class RuntimeDirectory {
     });
   }
 
+  /** Is there something of that name? */
+  exists(path: string): boolean {
+    return this.binding.shim.cw_directory_list(nativePath(path), new Uint8Array(0), 0) !==
+      Status.notFound;
+  }
+
   /** The names in a directory; none if there isn't one, or something else has its name. */
   list(path: string): string[] {
     const { shim } = this.binding;

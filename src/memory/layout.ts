@@ -173,6 +173,7 @@ export const MAX_MEMBERS = 256;
  *
  *     0     header
  *     128   members: how many slots were ever used; those behind were not
+ *     132   generation: tells a lock from others of its name, see `src/memory/claims.ts`
  *     256   words of the pattern, see its own layout
  *     2048  name: length (u32), then UTF-8 (cut at 2044 bytes)
  *     4096  slots of 256 members, see {@linkcode Member}
@@ -180,6 +181,7 @@ export const MAX_MEMBERS = 256;
  */
 export const MembershipLayout = {
   used: 128,
+  generation: 132,
   words: 256,
   name: 2048,
   nameBytes: 2044,
@@ -336,6 +338,12 @@ export const PipeLayout = {
  *     bits 10-31 how often it was taken
  */
 export const Role = { holder: 0x1ff, died: 0x200, taken: 0x400 } as const;
+
+/**
+ * Lock words, in place of a member: an earlier lock of that name may still be held, though its
+ * file was removed; see `src/memory/claims.ts`.
+ */
+export const EARLIER = 511;
 
 /** Lock words: the owner's or writer's death left what the lock guards as it was then. */
 export const ABANDONED = 0x8000_0000 | 0;

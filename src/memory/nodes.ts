@@ -15,6 +15,7 @@ import {
   VersionMismatchError,
 } from "../errors.ts";
 import { BUSY } from "./directory.ts";
+import type { Claims } from "./claims.ts";
 import type { RuntimeDirectory } from "./directory.ts";
 import { Header, Kind, NodeLayout, PipeLayout } from "./layout.ts";
 import { isNodeId, randomNodeId } from "./names.ts";
@@ -70,9 +71,23 @@ export function openNode(
   return Segment.open(binding, directory.path(NODES, id), Kind.node);
 }
 
-/** Is there proof that the node is dead? */
-export function isNodeDead(binding: Binding, directory: RuntimeDirectory, id: string): boolean {
-  return Segment.probeLease(binding, directory.path(NODES, id)) !== true;
+/** What a node claims, see `claims.ts`. */
+export function nodeClaim(id: string): string {
+  return `${NODES}/${id}`;
+}
+
+/**
+ * Is there proof that the node is dead? A free lease is one. That there is no file is none: it
+ * may have been removed under the node, which has its claim then.
+ */
+export function isNodeDead(
+  binding: Binding,
+  directory: RuntimeDirectory,
+  claims: Claims,
+  id: string,
+): boolean {
+  const held = Segment.probeLease(binding, directory.path(NODES, id));
+  return held === undefined ? !claims.isUsedElsewhere(nodeClaim(id)) : !held;
 }
 
 /**

@@ -149,6 +149,11 @@ export class Segment {
     return this.#binding.view(this.native[0]! + BigInt(offset), bytes);
   }
 
+  /** What it is a segment of. */
+  get kind(): Kind {
+    return this.u32(Header.kind) as Kind;
+  }
+
   /** Id of the node that made it. */
   get creator(): string {
     return readNodeId(this.bytes, Header.creator);

@@ -62,6 +62,11 @@ export interface Shim {
   cw_segment_close(segment: BigUint64Array): number;
   cw_lease_take(segment: BigUint64Array): number;
   cw_lease_test(segment: BigUint64Array): number;
+  cw_claims_open(directory: Uint8Array): number;
+  cw_claims_close(claims: number): number;
+  cw_claim_take(claims: number, name: Uint8Array, generation: number): number;
+  cw_claim_drop(claims: number, name: Uint8Array, generation: number): number;
+  cw_claim_find(claims: number, name: Uint8Array, from: number, count: number): number;
   cw_wait(base: Address, offset: number, expected: number, timeoutMicros: number): number;
   cw_wake(base: Address, offset: number): number;
   cw_watcher_start(
@@ -167,6 +172,11 @@ export const SYMBOLS: Readonly<Record<keyof Shim, string>> = {
   cw_segment_close: "p",
   cw_lease_take: "p",
   cw_lease_test: "p",
+  cw_claims_open: "p",
+  cw_claims_close: "i",
+  cw_claim_take: "ipu",
+  cw_claim_drop: "ipu",
+  cw_claim_find: "ipuu",
   cw_wait: "auuu",
   cw_wake: "au",
   cw_watcher_start: "puuupaaip",

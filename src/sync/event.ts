@@ -88,6 +88,7 @@ export class Event implements Disposable {
     const make = (shared: SharedState): { made: Event; owner: SharedStateOwner } => {
       const made = new Event(shared);
       const owner: SharedStateOwner = {
+        isHeld: () => false,
         onCancel: () => made.#onCancel(),
         onClose: () => made.#passOn(),
       };

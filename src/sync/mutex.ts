@@ -10,7 +10,7 @@
  */
 import type { WaitOptions } from "../options.ts";
 import { DeadlockError } from "../errors.ts";
-import { ABANDONED, Kind, MAX_MEMBERS, MutexLayout } from "../memory/layout.ts";
+import { ABANDONED, EARLIER, Kind, MAX_MEMBERS, MutexLayout } from "../memory/layout.ts";
 import { SharedState } from "./shared_state.ts";
 import type {
   LockOptions,
@@ -26,6 +26,7 @@ const MUTEX: SharedStateKind = {
   folder: "mutex",
   kind: Kind.mutex,
   contended: MutexLayout.contended,
+  follows: (segment) => segment.setU32(MutexLayout.owner, EARLIER),
   recover({ words }, member) {
     Atomics.compareExchange(words, OWNER, member + 1, ABANDONED);
   },
@@ -36,8 +37,8 @@ let release: (mutex: Mutex) => void;
 /** A lock that is held, until {@linkcode MutexGuard.unlock} or the end of the `using` block. */
 export class MutexGuard implements Disposable, AsyncDisposable {
   /**
-   * True if the holder before died or closed the mutex while it held it: what the mutex guards
-   * may be half changed.
+   * True if the holder before died, or closed the mutex while it held it, or if that can't be
+   * known since its file was removed: what the mutex guards may be half changed.
    */
   readonly recovered: boolean;
   #mutex: Mutex | undefined;
@@ -110,6 +111,7 @@ export class Mutex implements Disposable {
     return SharedState.open(name, options, MUTEX, (shared) => {
       const mutex = new Mutex(shared);
       const owner: SharedStateOwner = {
+        isHeld: () => Atomics.load(mutex.#words, OWNER) === mutex.#mine,
         onCancel: () => mutex.#passOn(),
         onClose: () => mutex.#abandon(),
       };
@@ -185,14 +187,15 @@ export class Mutex implements Disposable {
   #try(): MutexGuard | undefined {
     const words = this.#words;
     const owner = Atomics.load(words, OWNER);
-    if (owner !== 0 && owner !== ABANDONED) {
-      if (owner < 0 || owner > MAX_MEMBERS) {
-        this.#shared.corrupt(`is held by a member ${owner >>> 0}`);
-      }
-      return undefined;
-    }
+    if (owner !== 0 && owner !== ABANDONED && this.#isTaken(owner)) return undefined;
     if (Atomics.compareExchange(words, OWNER, owner, this.#mine) !== owner) return undefined;
     return new MutexGuard(this, owner !== 0);
+  }
+
+  #isTaken(owner: number): boolean {
+    if (owner === EARLIER) return this.#shared.isEarlierInUse;
+    if (owner > 0 && owner <= MAX_MEMBERS) return true;
+    return this.#shared.corrupt(`is held by a member ${owner >>> 0}`);
   }
 
   #unlock(): void {
@@ -200,6 +203,7 @@ export class Mutex implements Disposable {
     if (shared.isClosed) return;
     Atomics.compareExchange(this.#words, OWNER, this.#mine, 0);
     shared.guard(this.#ringOne);
+    shared.released();
   }
 
   /** A wait was given up that was rung, perhaps for a lock that is free. */

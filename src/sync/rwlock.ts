@@ -15,7 +15,15 @@
  */
 import type { WaitOptions } from "../options.ts";
 import { DeadlockError } from "../errors.ts";
-import { ABANDONED, Kind, MAX_MEMBERS, Member, RwLockLayout, WRITING } from "../memory/layout.ts";
+import {
+  ABANDONED,
+  EARLIER,
+  Kind,
+  MAX_MEMBERS,
+  Member,
+  RwLockLayout,
+  WRITING,
+} from "../memory/layout.ts";
 import { SharedState } from "./shared_state.ts";
 import type {
   LockOptions,
@@ -33,6 +41,7 @@ const RWLOCK: SharedStateKind = {
   folder: "rwlock",
   kind: Kind.rwlock,
   contended: RwLockLayout.contended,
+  follows: (segment) => segment.setU32(RwLockLayout.writer, EARLIER | WRITING),
   recover({ words }, member, readers) {
     Atomics.store(words, readers, 0);
     const writer = Atomics.load(words, WRITER);
@@ -78,8 +87,8 @@ export class ReadGuard implements Disposable, AsyncDisposable {
 /** A write lock that is held, until {@linkcode WriteGuard.unlock} or the end of the `using` block. */
 export class WriteGuard implements Disposable, AsyncDisposable {
   /**
-   * True if the writer before died or closed the lock while it wrote: what the lock guards
-   * may be half changed. Readers in between weren't told.
+   * True if the writer before died, or closed the lock while it wrote, or if that can't be known
+   * since its file was removed: what the lock guards may be half changed. Readers in between weren't told.
    */
   readonly recovered: boolean;
   #lock: RwLock | undefined;
@@ -168,6 +177,7 @@ export class RwLock implements Disposable {
     return SharedState.open(name, options, RWLOCK, (shared) => {
       const lock = new RwLock(shared);
       const owner: SharedStateOwner = {
+        isHeld: () => lock.#isHeld(),
         onCancel: () => lock.#onCancel(),
         onClose: () => lock.#onClose(),
       };
@@ -305,7 +315,9 @@ export class RwLock implements Disposable {
   #unlockRead(): void {
     if (this.#shared.isClosed) return;
     Atomics.store(this.#words, this.#readers, --this.#reading);
-    if (this.#reading === 0) this.#shared.guard(this.#ringWriter);
+    if (this.#reading > 0) return;
+    this.#shared.guard(this.#ringWriter);
+    this.#shared.released();
   }
 
   readonly #ringWriter = (): void => {
@@ -347,6 +359,7 @@ export class RwLock implements Disposable {
     if (this.#shared.isClosed) return;
     Atomics.compareExchange(this.#words, WRITER, this.#mine | WRITING, 0);
     this.#shared.guard(this.#ringAll);
+    this.#shared.released();
   }
 
   readonly #ringAll = (): void => this.#shared.ringAll();
@@ -369,10 +382,19 @@ export class RwLock implements Disposable {
 
   // ---------------------------------------------------------------------- both
 
+  #isHeld(): boolean {
+    return this.#reading > 0 || Atomics.load(this.#words, WRITER) === (this.#mine | WRITING);
+  }
+
   #writer(): number {
     const writer = Atomics.load(this.#words, WRITER);
     const who = writer & WHO;
     if (who <= MAX_MEMBERS && (who !== 0 || (writer & WRITING) === 0)) return writer;
+    if (writer === (EARLIER | WRITING)) {
+      if (this.#shared.isEarlierInUse) return writer;
+      Atomics.compareExchange(this.#words, WRITER, writer, ABANDONED);
+      return Atomics.load(this.#words, WRITER);
+    }
     return this.#shared.corrupt(`is written by a member ${who}`);
   }
 

@@ -9,7 +9,8 @@
  * @module
  */
 import { checkOptions, checkTimeout } from "../options.ts";
-import { CorruptSegmentError } from "../errors.ts";
+import { CorruptSegmentError, TimeoutError } from "../errors.ts";
+import type { FilesRemovedError } from "../errors.ts";
 import { Member, MembershipLayout } from "../memory/layout.ts";
 import type { Kind } from "../memory/layout.ts";
 import { checkName, encodeName } from "../memory/names.ts";
@@ -36,6 +37,8 @@ export const LOCK_OPTIONS = [
   "directory",
   "signal",
 ] as const satisfies readonly (keyof LockOptions)[];
+/** How often a wait looks whether an earlier lock of that name is still in use, in ms. */
+const EARLIER_LOOK = 50;
 const WAIT_OPTIONS = ["timeout", "signal"];
 
 /** How to wait, blocking the thread. */
@@ -53,6 +56,11 @@ export interface SharedStateKind {
   /** Offset of the `contended` word. */
   readonly contended: number;
   initialise?(segment: Segment): void;
+  /**
+   * A lock: while another of that name is in use, whose file was removed, a new one says so in
+   * its word, and isn't given to anyone.
+   */
+  follows?(segment: Segment): void;
   check?(segment: Segment): void;
   /** Puts right what a dead member left; `word` is the index of its first own word. */
   recover(segment: Segment, member: number, word: number): void;
@@ -60,6 +68,8 @@ export interface SharedStateKind {
 
 /** What a lock or an event adds. */
 export interface SharedStateOwner {
+  /** Is it held through this object? */
+  isHeld(): boolean;
   /** A wait was given up that may have been rung: others may have to be. */
   onCancel(): void;
   /** It closes: what is held is given back. */
@@ -78,6 +88,11 @@ export class SharedState {
   readonly #contended: number;
   readonly #timeout: number;
   #owner: SharedStateOwner | undefined;
+  /** Its files were removed while it was held: it ends when it is given back. */
+  #removed: FilesRemovedError | undefined;
+  /** Looks for an earlier one from time to time, while something waits for that. */
+  #look: { stop(): void } | undefined;
+  #hasAsked = false;
 
   private constructor(
     handle: Handle,
@@ -119,7 +134,11 @@ export class SharedState {
     const what = `${kind.noun} "${name}"`;
     return await Handle.open({ what, directory, signal }, async (handle) => {
       const parameters = parametersOf(name, encoded, kind);
-      const membership = await Membership.open(handle, parameters, hooksOf(kind), signal);
+      const hooks: MembershipHooks = {
+        ...hooksOf(kind),
+        onRemoved: (error) => shared.#onRemoved(error),
+      };
+      const membership = await Membership.open(handle, parameters, hooks, signal);
       const shared = new SharedState(handle, membership, name, kind, timeout);
       const { made, owner } = make(shared);
       shared.#owner = owner;
@@ -143,7 +162,48 @@ export class SharedState {
 
   /** @throws {ClosedError} It was closed; or what made it fail. */
   checkOpen(): void {
+    if (this.#removed !== undefined) throw this.#removed;
     this.#handle.checkOpen();
+  }
+
+  /**
+   * Others can't find it any more, and those that come make a new one. What is held stays held,
+   * also against the new one, until it is given back.
+   */
+  #onRemoved(error: FilesRemovedError): void {
+    if (this.#removed !== undefined) return;
+    if (this.#owner?.isHeld() !== true) return this.#handle.fail(error);
+    this.#removed = error;
+    this.waits.fail(error);
+  }
+
+  /** To be called when something was given back. */
+  released(): void {
+    if (this.#removed !== undefined && this.#owner?.isHeld() !== true) {
+      this.#handle.fail(this.#removed);
+    }
+  }
+
+  /** May an earlier lock of that name, whose file was removed, still be held? Costs a system call. */
+  get isEarlierInUse(): boolean {
+    return this.membership.isEarlierInUse;
+  }
+
+  /** Processes that use the earlier lock and don't hold it give it up when they look. */
+  #askEarlier(): void {
+    if (this.#hasAsked) return;
+    this.#hasAsked = true;
+    this.#handle.realm.askAll();
+  }
+
+  /** Nothing rings when an earlier lock is given back: a wait has to look. */
+  #lookLater(): void {
+    if (this.#look !== undefined || !this.isEarlierInUse) return;
+    this.#askEarlier();
+    this.#look = this.#handle.startTimer(() => {
+      this.#look = undefined;
+      this.#handle.heat();
+    }, EARLIER_LOOK);
   }
 
   /** Runs a task; what it throws ends the lock, and the calls that come later are told. */
@@ -172,7 +232,20 @@ export class SharedState {
 
   /** The same, blocking the thread. */
   waitSync<T>(attempt: Attempt<T>, doing: string, { timeout }: WaitLimits): T {
-    return this.waits.waitSync(attempt, `${doing} ${this.what}`, timeout);
+    const what = `${doing} ${this.what}`;
+    const end = performance.now() + timeout;
+    // Nothing rings when an earlier lock is given back, and no timer fires meanwhile.
+    while (this.isEarlierInUse) {
+      const left = end - performance.now();
+      if (left <= 0) throw new TimeoutError(what, timeout);
+      this.#askEarlier();
+      try {
+        return this.waits.waitSync(attempt, what, Math.min(left, EARLIER_LOOK));
+      } catch (error) {
+        if (!(error instanceof TimeoutError)) throw error;
+      }
+    }
+    return this.waits.waitSync(attempt, what, Math.max(0, end - performance.now()));
   }
 
   /** Is the member one of this realm? Then it does nothing while this thread is blocked. */
@@ -186,6 +259,7 @@ export class SharedState {
     this.membership.members.setWaiting(this.member);
     // ORDER: the flag first: `ringOne` looks for it after it has seen this word.
     Atomics.store(this.words, this.#contended, 1);
+    this.#lookLater();
   }
 
   /** Rings one that waits; those behind us in the table first, so that all have their turn. */
@@ -212,9 +286,10 @@ export class SharedState {
 }
 
 function hooksOf(kind: SharedStateKind): MembershipHooks {
-  const { initialise, check } = kind;
+  const { initialise, check, follows } = kind;
   return {
     ...(initialise && { initialise }),
+    ...(follows && { follows }),
     ...(check && { check }),
     recover(segment, member) {
       const word = (MembershipLayout.slots + member * Member.bytes + Member.words) >> 2;
@@ -226,9 +301,10 @@ function hooksOf(kind: SharedStateKind): MembershipHooks {
 function parametersOf(
   name: string,
   encoded: string,
-  { folder, kind }: SharedStateKind,
+  { folder, kind, follows }: SharedStateKind,
 ): MembershipParameters {
   return {
+    claimed: follows !== undefined,
     folder,
     name,
     encoded,

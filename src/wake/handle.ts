@@ -187,6 +187,11 @@ export class Handle {
     return this.#hook(this.realm.onDeathHint, look);
   }
 
+  /** Calls `tell` when the realm's files were removed: other processes can't find it any more. */
+  onCutOff(tell: () => void): () => void {
+    return this.#hook(this.realm.onCutOff, tell);
+  }
+
   /** Calls `tell` once when a peer is proved dead; the same. */
   onPeerDeath(peer: Peer, tell: () => void): () => void {
     return this.#hook(peer.onDeath, tell);

@@ -8,9 +8,20 @@
 import type { Binding } from "../platform/binding.ts";
 import { binding } from "../platform/runtime.ts";
 import { CausewayError, isShortage, TimeoutError } from "../errors.ts";
+import { Claims } from "../memory/claims.ts";
 import { BUSY, LOCK_TIMEOUT_MS, RuntimeDirectory } from "../memory/directory.ts";
 import { NodeLayout } from "../memory/layout.ts";
-import { createNode, isNodeDead, openNode, reapNode, removeNode, sweep } from "../memory/nodes.ts";
+import { isNodeId } from "../memory/names.ts";
+import {
+  createNode,
+  isNodeDead,
+  nodeClaim,
+  NODES,
+  openNode,
+  reapNode,
+  removeNode,
+  sweep,
+} from "../memory/nodes.ts";
 import type { Segment } from "../memory/segment.ts";
 import { Reactor } from "./reactor.ts";
 import { readClock } from "../timers.ts";
@@ -41,6 +52,8 @@ const LONGEST_END = 1000;
 const MOST_ROUNDS = 3;
 
 const realms = new Map<string, Realm>();
+/** Realms whose files were removed; they go with what is open in them. */
+const cutOff = new Set<Realm>();
 
 /** See the module. */
 export class Realm {
@@ -54,11 +67,16 @@ export class Realm {
    * have rung any more.
    */
   readonly onDeathHint: Set<() => void> = new Set();
+  /** What this realm uses, also when its files were removed. */
+  readonly claims: Claims;
+  /** Called when the realm's files were removed: other processes can't find it any more. */
+  readonly onCutOff: Set<() => void> = new Set();
   /** Called when the realm ends, while it still works. */
   readonly onEnd: Set<() => void> = new Set();
   readonly #segment: Segment;
   readonly #peers = new Map<string, Peer>();
   readonly #closers = new Set<() => void>();
+  #isCutOff = false;
   #closed = false;
   /** When the end of the process has to be over. */
   #endsBy = 0;
@@ -66,14 +84,26 @@ export class Realm {
   private constructor(loaded: Binding, directory: RuntimeDirectory) {
     this.binding = loaded;
     this.directory = directory;
-    const { id, segment } = createNode(loaded, directory);
-    this.id = id;
-    this.#segment = segment;
+    directory.within([], () => {});
+    // Before the node: the system closes what was opened first when a process ends, so there is
+    // no claim any more when the lease is seen to be free.
+    this.claims = new Claims(loaded, directory.root);
     try {
-      this.reactor = new Reactor(loaded, directory, segment, () => this.#checkPeers());
+      const { id, segment } = createNode(loaded, directory);
+      this.id = id;
+      this.#segment = segment;
+      try {
+        this.claims.take(nodeClaim(id), 0);
+        // The directory may have been removed meanwhile, by a process that ended, and made anew.
+        this.claims.renew(nodeClaim(id));
+        this.reactor = new Reactor(loaded, directory, segment, () => this.#checkPeers());
+      } catch (error) {
+        removeNode(directory, id);
+        segment.close();
+        throw error;
+      }
     } catch (error) {
-      removeNode(directory, id);
-      segment.close();
+      this.claims.close();
       throw error;
     }
   }
@@ -87,7 +117,8 @@ export class Realm {
     const loaded = await binding();
     const runtimeDirectory = new RuntimeDirectory(loaded, directory);
     let realm = realms.get(runtimeDirectory.root);
-    if (realm === undefined) {
+    if (realm !== undefined) realm.#lookForFiles();
+    if (realm === undefined || realm.#isCutOff) {
       realm = new Realm(loaded, runtimeDirectory);
       realms.set(runtimeDirectory.root, realm);
       closeOnExit(loaded);
@@ -143,6 +174,7 @@ export class Realm {
     if (this.#closers.size > 0 || this.#closed) return;
     this.#closed = true;
     if (realms.get(this.directory.root) === this) realms.delete(this.directory.root);
+    cutOff.delete(this);
     const { reactor } = this;
     const segment = this.#segment;
     for (const end of [...this.onEnd]) reactor.guard(end);
@@ -153,6 +185,7 @@ export class Realm {
     reactor.guard(() => reactor.close(() => segment.close()));
     this.#peers.clear();
     this.#tryIfPossible(() => removeNode(this.directory, this.id));
+    this.claims.close();
   }
 
   /** Cleaning up that another process can do as well: a shortage is no reason to fail. */
@@ -304,7 +337,9 @@ export class Realm {
 
   /** Is there proof that a node is dead? If so, what it left is removed, soon at least. */
   isDead(id: string): boolean {
-    if (id === this.id || !isNodeDead(this.binding, this.directory, id)) return false;
+    if (id === this.id) return false;
+    if (this.#peers.get(id)?.segment.isLeaseHeld() === true) return false;
+    if (!isNodeDead(this.binding, this.directory, this.claims, id)) return false;
     this.#reap(id);
     return true;
   }
@@ -313,8 +348,42 @@ export class Realm {
     this.eventually(() => reapNode(this.directory, id) || BUSY);
   }
 
+  /** Asks all realms in the directory to look for deaths, and whether their files are there. */
+  askAll(): void {
+    for (const id of this.directory.list(this.directory.path(NODES))) {
+      if (id === this.id || !isNodeId(id)) continue;
+      const peer = this.acquirePeer(id);
+      if (peer === undefined) continue;
+      Atomics.add(peer.segment.words, NodeLayout.deaths >> 2, 1);
+      // Any source will do: a turn looks at the word.
+      this.reactor.ring(peer.segment, 0);
+      this.releasePeer(peer);
+    }
+  }
+
+  /**
+   * Are this realm's files still there? Without them other processes can't find what is open
+   * here. It goes on for what is connected already; what is opened from now on has a new realm.
+   */
+  #lookForFiles(): void {
+    if (this.#isCutOff || this.#closed) return;
+    if (this.directory.exists(this.directory.path(NODES, this.id))) return;
+    this.#isCutOff = true;
+    if (realms.get(this.directory.root) === this) realms.delete(this.directory.root);
+    cutOff.add(this);
+    for (const tell of [...this.onCutOff]) this.reactor.guard(tell);
+    // What is still held here mustn't be given to others.
+    this.#tryIfPossible(() => {
+      if (this.claims.size < 2) return;
+      this.directory.within([], () => {});
+      this.claims.renew(nodeClaim(this.id));
+    });
+  }
+
   #checkPeers(): void {
     const { reactor } = this;
+    reactor.guard(() => this.#lookForFiles());
+    if (this.#closed) return;
     for (const look of [...this.onDeathHint]) reactor.guard(look);
     const dead = [...this.#peers.values()].filter((peer) => this.#hasDied(peer));
     // Those that wait for them are told first: cleaning up can fail, or take long.
@@ -336,10 +405,10 @@ function closeOnExit(loaded: Binding): void {
   if (registered) return;
   registered = true;
   loaded.onExit(() => {
-    for (const realm of [...realms.values()]) realm.closeAll();
+    for (const realm of [...realms.values(), ...cutOff]) realm.closeAll();
   });
   // A reactor that is awake isn't called from its watcher's thread.
   loaded.onFault(() => {
-    for (const realm of realms.values()) realm.reactor.stayAwake();
+    for (const realm of [...realms.values(), ...cutOff]) realm.reactor.stayAwake();
   });
 }

@@ -3,6 +3,7 @@ import { execFileSync } from "node:child_process";
 import fs from "node:fs";
 import process from "node:process";
 import { test } from "node:test";
+import { Claims } from "../../src/memory/claims.ts";
 import { Header, Kind, NodeLayout } from "../../src/memory/layout.ts";
 import { isNodeId, randomNodeId } from "../../src/memory/names.ts";
 import {
@@ -19,6 +20,7 @@ import { native, Scratch } from "../support/scratch.ts";
 
 test("a node is public with its lease taken and says who it is", () => {
   using scratch = new Scratch();
+  const claims = new Claims(native, scratch.path);
   const { id, segment } = createNode(native, scratch.directory);
   assert.ok(isNodeId(id));
   assert.deepEqual(scratch.files(), [`${NODES}/${id}`]);
@@ -29,11 +31,12 @@ test("a node is public with its lease taken and says who it is", () => {
   const text = readText(seen, NodeLayout.description, NodeLayout.descriptionBytes);
   assert.equal(JSON.parse(text).runtime, native.runtime);
   seen.close();
-  assert.equal(isNodeDead(native, scratch.directory, id), false);
+  assert.equal(isNodeDead(native, scratch.directory, claims, id), false);
   removeNode(scratch.directory, id);
   segment.close();
   assert.deepEqual(scratch.files(), []);
   assert.equal(fs.existsSync(scratch.at(NODES)), false);
+  claims.close();
 });
 
 /** What a node that ended without a word leaves behind. */
@@ -45,17 +48,20 @@ function deadNode(scratch: Scratch): string {
 
 test("a node that is gone, or whose lease is free, is dead", () => {
   using scratch = new Scratch();
+  const claims = new Claims(native, scratch.path);
   const { directory } = scratch;
-  assert.equal(isNodeDead(native, directory, randomNodeId(native.shim)), true);
+  assert.equal(isNodeDead(native, directory, claims, randomNodeId(native.shim)), true);
   assert.equal(openNode(native, directory, randomNodeId(native.shim)), undefined);
   const id = deadNode(scratch);
-  assert.equal(isNodeDead(native, directory, id), true);
+  assert.equal(isNodeDead(native, directory, claims, id), true);
   assert.equal(reapNode(directory, id), true);
   assert.deepEqual(scratch.files(), []);
+  claims.close();
 });
 
 test("a dead node's files go, nobody else's", () => {
   using scratch = new Scratch();
+  const claims = new Claims(native, scratch.path);
   const { directory } = scratch;
   const living = createNode(native, directory);
   const id = deadNode(scratch);
@@ -73,13 +79,14 @@ test("a dead node's files go, nobody else's", () => {
       fs.writeFileSync(scratch.at(kind, name, file + owner), "");
     }
   }
-  assert.equal(isNodeDead(native, directory, id), true);
+  assert.equal(isNodeDead(native, directory, claims, id), true);
   assert.equal(reapNode(directory, id), true);
   const left = scratch.files();
   assert.equal(left.length, 6);
   assert.ok(left.every((file) => file.endsWith(living.id)), left.join(" "));
   assert.equal(fs.existsSync(scratch.at("channel", id)), false, "its empty folder goes too");
   living.segment.close();
+  claims.close();
 });
 
 test("a new node sweeps after the dead, of any version", () => {
