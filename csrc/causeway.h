@@ -78,8 +78,9 @@ CW_API int32_t cw_error_text(int32_t number, char *out, uint32_t capacity);
 /* The runtime directory: $CAUSEWAY_DIR, or /dev/shm/causeway-<uid> on Linux,
  * or causeway-<uid> (Windows: causeway) in the user's temporary directory.
  * Returns the length without NUL, or CW_ESIZE when `capacity` is too small, or
- * CW_EARGUMENT when $CAUSEWAY_DIR is no absolute path. */
-CW_API int32_t cw_directory_default(char *out, uint32_t capacity);
+ * CW_EARGUMENT when $CAUSEWAY_DIR is no absolute path. With `ignore_chosen` 1 as
+ * if the variable weren't set: a runtime may know better. */
+CW_API int32_t cw_directory_default(char *out, uint32_t capacity, uint32_t ignore_chosen);
 
 /* 1 when $CAUSEWAY_DIR chose that directory: then it isn't ours to remove. */
 CW_API int32_t cw_directory_is_chosen(void);

@@ -23,8 +23,8 @@ int32_t cw_directory_is_chosen(void) {
   return chosen && chosen[0];
 }
 
-int32_t cw_directory_default(char *out, uint32_t capacity) {
-  const char *chosen = getenv("CAUSEWAY_DIR");
+int32_t cw_directory_default(char *out, uint32_t capacity, uint32_t ignore_chosen) {
+  const char *chosen = ignore_chosen ? NULL : getenv("CAUSEWAY_DIR");
   int length;
   if (chosen && chosen[0]) {
     if (chosen[0] != '/') return cw_fail(CW_EARGUMENT, 0);

@@ -22,9 +22,10 @@ int32_t cw_directory_is_chosen(void) {
   return GetEnvironmentVariableW(L"CAUSEWAY_DIR", first, 2) > 0;
 }
 
-int32_t cw_directory_default(char *out, uint32_t capacity) {
+int32_t cw_directory_default(char *out, uint32_t capacity, uint32_t ignore_chosen) {
   WCHAR path[CW_PATH_SPACE];
-  DWORD length = GetEnvironmentVariableW(L"CAUSEWAY_DIR", path, CW_PATH_SPACE);
+  DWORD length =
+    ignore_chosen ? 0 : GetEnvironmentVariableW(L"CAUSEWAY_DIR", path, CW_PATH_SPACE);
   if (length == 0) {
     static const WCHAR name[] = L"causeway";
     length = GetTempPathW(CW_PATH_SPACE, path); /* ends with a backslash */

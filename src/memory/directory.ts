@@ -12,7 +12,7 @@
  */
 import type { Binding } from "../platform/binding.ts";
 import { Status } from "../platform/binding.ts";
-import { ArgumentError, TimeoutError } from "../errors.ts";
+import { ArgumentError, DirectoryError, TimeoutError } from "../errors.ts";
 import { statusError } from "./status.ts";
 
 const encoder = new TextEncoder();
@@ -41,14 +41,22 @@ export class RuntimeDirectory {
   /** `root` undefined: `CAUSEWAY_DIR`, or the user's own default. */
   constructor(binding: Binding, root: string | undefined) {
     this.binding = binding;
-    this.#isDefault = root === undefined && binding.shim.cw_directory_is_chosen() === 0;
-    this.root = root === undefined ? this.#default() : checkAbsolute(root);
+    if (root !== undefined) {
+      this.root = checkAbsolute(root, "`directory`");
+      this.#isDefault = false;
+      return;
+    }
+    // What the program sees may differ from what the system has: Bun keeps to itself what a
+    // program or a .env file sets. `null`: Deno lets us see nothing, but the shim may look.
+    const chosen = binding.variable("CAUSEWAY_DIR");
+    this.#isDefault = chosen === null ? binding.shim.cw_directory_is_chosen() === 0 : !chosen;
+    this.root = chosen ? checkAbsolute(chosen, "CAUSEWAY_DIR") : this.#default(chosen === null);
   }
 
-  #default(): string {
+  #default(mayBeChosen: boolean): string {
     const { shim } = this.binding;
     const out = new Uint8Array(4096);
-    const length = shim.cw_directory_default(out, out.length);
+    const length = shim.cw_directory_default(out, out.length, mayBeChosen ? 0 : 1);
     if (length === Status.argument) {
       throw new ArgumentError("CAUSEWAY_DIR must be an absolute path");
     }
@@ -73,7 +81,11 @@ export class RuntimeDirectory {
       const result = task(path);
       if (result !== "gone") return result;
     }
-    throw new TimeoutError(`making ${this.path(...parts)}`, 0, "it is removed again and again");
+    throw new DirectoryError(
+      `can't use the directory ${this.root}: ${this.path(...parts)} can't be made in it, because ` +
+        "its file system takes no folders, or another program removes them; choose another with " +
+        "CAUSEWAY_DIR or the `directory` option",
+    );
   }
 
   #prepare(parts: string[]): string | undefined {
@@ -202,7 +214,7 @@ export class RuntimeDirectory {
 }
 
 /** A relative one would name another directory in each process. */
-function checkAbsolute(path: string): string {
+function checkAbsolute(path: string, what: string): string {
   if (/^(\/|[A-Za-z]:[\\/]|\\\\)/.test(path)) return path;
-  throw new ArgumentError(`\`directory\` must be an absolute path, got ${JSON.stringify(path)}`);
+  throw new ArgumentError(`${what} must be an absolute path, got ${JSON.stringify(path)}`);
 }

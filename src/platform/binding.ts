@@ -45,7 +45,7 @@ export interface Shim {
   cw_abi(): number;
   cw_last_error(): number;
   cw_error_text(number: number, out: Uint8Array, capacity: number): number;
-  cw_directory_default(out: Uint8Array, capacity: number): number;
+  cw_directory_default(out: Uint8Array, capacity: number, ignoreChosen: number): number;
   cw_directory_is_chosen(): number;
   cw_directory_prepare(path: Uint8Array): number;
   cw_directory_lock(path: Uint8Array, timeoutMicros: number): number;
@@ -120,6 +120,8 @@ export interface Binding {
   /** The library that was loaded. */
   readonly library: string;
   readonly shim: Shim;
+  /** An environment variable as the program sees it now; `null` if we may not look. */
+  variable(name: string): string | undefined | null;
   /** The longest a thread may sleep in a blocking call at a time, in ms. */
   readonly longestSleep: number;
   /** The largest `ArrayBuffer`, in bytes. */
@@ -155,7 +157,7 @@ export const SYMBOLS: Readonly<Record<keyof Shim, string>> = {
   cw_abi: "",
   cw_last_error: "",
   cw_error_text: "ipu",
-  cw_directory_default: "pu",
+  cw_directory_default: "puu",
   cw_directory_is_chosen: "",
   cw_directory_prepare: "p",
   cw_directory_lock: "pu",

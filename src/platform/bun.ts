@@ -47,6 +47,7 @@ export async function load(): Promise<Binding> {
     runtime: "bun",
     library: path,
     shim,
+    variable: (name) => process.env[name],
     longestSleep: Infinity,
     largestBuffer: 2 ** 32,
     address: (value) => Number(value),

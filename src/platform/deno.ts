@@ -110,6 +110,7 @@ export async function load(): Promise<Binding> {
     runtime: "deno",
     library: path,
     shim,
+    variable: (name) => granted({ name: "env", variable: name }) ? Deno.env.get(name) : null,
     longestSleep: Infinity,
     largestBuffer: 2 ** 53 - 1,
     address: (value) => Deno.UnsafePointer.create(value),

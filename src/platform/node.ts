@@ -101,6 +101,7 @@ export async function load(): Promise<Binding> {
     runtime: "node",
     library: path,
     shim,
+    variable: (name) => process.env[name],
     get longestSleep() {
       return longestSleep();
     },

@@ -4,7 +4,7 @@ import path from "node:path";
 import process from "node:process";
 import { test } from "node:test";
 import { Worker } from "node:worker_threads";
-import { ArgumentError, DirectoryError, OwnerError, TimeoutError } from "../../src/errors.ts";
+import { ArgumentError, DirectoryError, OwnerError } from "../../src/errors.ts";
 import { nativePath, RuntimeDirectory } from "../../src/memory/directory.ts";
 import { native, notRoot, Scratch } from "../support/scratch.ts";
 import { within } from "../support/watchdog.ts";
@@ -13,6 +13,36 @@ const mode = (file: string) => fs.statSync(file).mode & 0o777;
 
 test("CAUSEWAY_DIR is the default", { skip: !process.env["CAUSEWAY_DIR"] && "not set" }, () => {
   assert.equal(new RuntimeDirectory(native, undefined).root, process.env["CAUSEWAY_DIR"]);
+});
+
+test("CAUSEWAY_DIR is what the program sees at the moment", () => {
+  const rootNow = () => new RuntimeDirectory(native, undefined).root;
+  const before = process.env["CAUSEWAY_DIR"];
+  try {
+    process.env["CAUSEWAY_DIR"] = "/dev/shm/chosen-by-the-program";
+    assert.equal(rootNow(), "/dev/shm/chosen-by-the-program");
+    process.env["CAUSEWAY_DIR"] = "relative";
+    assert.throws(rootNow, { name: "ArgumentError", message: /CAUSEWAY_DIR .*"relative"/ });
+    process.env["CAUSEWAY_DIR"] = "";
+    const usual = rootNow();
+    delete process.env["CAUSEWAY_DIR"];
+    assert.equal(rootNow(), usual);
+    assert.notEqual(usual, before);
+    assert.match(usual, /causeway/);
+  } finally {
+    if (before === undefined) delete process.env["CAUSEWAY_DIR"];
+    else process.env["CAUSEWAY_DIR"] = before;
+  }
+});
+
+test("a file system that takes no folders", {
+  skip: notRoot || (process.platform !== "linux" && "there is no /proc"),
+}, () => {
+  const directory = new RuntimeDirectory(native, "/proc");
+  assert.throws(() => directory.within(["nodes"], (folder) => folder), {
+    name: "DirectoryError",
+    message: /\/proc: \/proc\/nodes can't be made in it.*CAUSEWAY_DIR/,
+  });
 });
 
 test("an empty directory and a NUL are refused", () => {
@@ -48,7 +78,7 @@ test("within tries again when the folder went away", () => {
 
 test("within gives up when the folder goes away again and again", () => {
   using scratch = new Scratch();
-  assert.throws(() => scratch.directory.within(["channel"], () => "gone"), TimeoutError);
+  assert.throws(() => scratch.directory.within(["channel"], () => "gone"), DirectoryError);
 });
 
 test("a link instead of a directory is refused, at every level", () => {

@@ -10,19 +10,20 @@ static mode_t mode_of(const char *path) {
 static void default_place(void) {
   char path[256];
   unsetenv("CAUSEWAY_DIR");
-  int32_t length = cw_directory_default(path, sizeof path);
+  int32_t length = cw_directory_default(path, sizeof path, 0);
   CHECK(length > 0 && (size_t)length == strlen(path) && path[0] == '/');
   CHECK_IS(cw_directory_is_chosen(), 0);
-  CHECK_IS(cw_directory_default(path, (uint32_t)length), CW_ESIZE);
-  CHECK_IS(cw_directory_default(path, (uint32_t)length + 1), length);
+  CHECK_IS(cw_directory_default(path, (uint32_t)length, 0), CW_ESIZE);
+  CHECK_IS(cw_directory_default(path, (uint32_t)length + 1, 0), length);
   setenv("CAUSEWAY_DIR", "/somewhere", 1);
-  CHECK_IS(cw_directory_default(path, sizeof path), 10);
+  CHECK_IS(cw_directory_default(path, sizeof path, 0), 10);
   CHECK(strcmp(path, "/somewhere") == 0);
   CHECK_IS(cw_directory_is_chosen(), 1);
+  CHECK_IS(cw_directory_default(path, sizeof path, 1), length);
   setenv("CAUSEWAY_DIR", "relative", 1);
-  CHECK_IS(cw_directory_default(path, sizeof path), CW_EARGUMENT);
+  CHECK_IS(cw_directory_default(path, sizeof path, 0), CW_EARGUMENT);
   setenv("CAUSEWAY_DIR", "", 1);
-  CHECK_IS(cw_directory_default(path, sizeof path), length);
+  CHECK_IS(cw_directory_default(path, sizeof path, 0), length);
 }
 
 static void made_private(void) {

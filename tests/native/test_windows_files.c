@@ -13,20 +13,20 @@ static cw_segment created(const char *path, uint32_t pages) {
 static void default_place(void) {
   char path[WIDE_SPACE];
   SetEnvironmentVariableW(L"CAUSEWAY_DIR", NULL);
-  int32_t length = cw_directory_default(path, sizeof path);
+  int32_t length = cw_directory_default(path, sizeof path, 0);
   CHECK(length > 0 && (size_t)length == strlen(path));
   CHECK(strcmp(path + length - 9, "\\causeway") == 0);
   CHECK_IS(cw_directory_is_chosen(), 0);
-  CHECK_IS(cw_directory_default(path, (uint32_t)length), CW_ESIZE);
-  CHECK_IS(cw_directory_default(path, (uint32_t)length + 1), length);
+  CHECK_IS(cw_directory_default(path, (uint32_t)length, 0), CW_ESIZE);
+  CHECK_IS(cw_directory_default(path, (uint32_t)length + 1, 0), length);
   SetEnvironmentVariableW(L"CAUSEWAY_DIR", wide("D:\\\xc3\xa4"));
-  CHECK_IS(cw_directory_default(path, sizeof path), 5);
+  CHECK_IS(cw_directory_default(path, sizeof path, 0), 5);
   CHECK(strcmp(path, "D:\\\xc3\xa4") == 0);
   CHECK_IS(cw_directory_is_chosen(), 1);
   SetEnvironmentVariableW(L"CAUSEWAY_DIR", L"relative\\path");
-  CHECK_IS(cw_directory_default(path, sizeof path), CW_EARGUMENT);
+  CHECK_IS(cw_directory_default(path, sizeof path, 0), CW_EARGUMENT);
   SetEnvironmentVariableW(L"CAUSEWAY_DIR", L"D:relative");
-  CHECK_IS(cw_directory_default(path, sizeof path), CW_EARGUMENT);
+  CHECK_IS(cw_directory_default(path, sizeof path, 0), CW_EARGUMENT);
   SetEnvironmentVariableW(L"CAUSEWAY_DIR", NULL);
 }
 
