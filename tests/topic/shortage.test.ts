@@ -23,9 +23,11 @@ interface Seen {
 class Limited implements AsyncDisposable {
   readonly #child: ChildProcess;
   readonly #lines: AsyncIterator<string>;
+  readonly #ended: Promise<unknown>;
 
   private constructor(child: ChildProcess) {
     this.#child = child;
+    this.#ended = new Promise((resolve) => child.once("exit", (...how) => resolve(how)));
     this.#lines = readline.createInterface({ input: child.stdout! })[Symbol.asyncIterator]();
   }
 
@@ -41,7 +43,7 @@ class Limited implements AsyncDisposable {
 
   async #answer(): Promise<unknown> {
     const line = await within(this.#lines.next(), "an answer of the program");
-    assert.ok(!line.done, "it ended");
+    if (line.done) assert.fail(`the program ended: ${await this.#ended}`);
     return JSON.parse(line.value);
   }
 
@@ -55,9 +57,8 @@ class Limited implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    const ended = new Promise((resolve) => this.#child.once("exit", resolve));
     this.#child.kill("SIGKILL");
-    await ended;
+    await this.#ended;
   }
 }
 

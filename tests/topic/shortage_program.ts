@@ -6,6 +6,9 @@ import readline from "node:readline";
 import { bytes, Subscriber } from "../../mod.ts";
 import { numberIn } from "../support/payloads.ts";
 
+// Deno sets its signal handling up late, and panics if there is no descriptor left for it then.
+process.on("SIGUSR2", () => {});
+
 const files: number[] = [];
 const seen = { received: 0, lost: 0, last: -1, errors: [] as string[] };
 const subscriber = await Subscriber.open("name", {
