@@ -4,7 +4,7 @@
  *
  * @module
  */
-import { ArgumentError, CodecError } from "../errors.ts";
+import { ArgumentError, CodecError, isShortage } from "../errors.ts";
 import type { PassingCodec } from "../share/passing.ts";
 import type { QueueCore } from "./core.ts";
 import type { DeadLetters } from "./dead_letters.ts";
@@ -26,6 +26,12 @@ export class QueueConsumer<T> {
   readonly #core: QueueCore;
   readonly #codec: PassingCodec;
   readonly #policy: FailurePolicy;
+  /**
+   * Messages are taken, decoded, and done then, where one that can't be decoded isn't to be lost:
+   * it goes to the dead-letter queue, or there may be shared memory in it, for which descriptors
+   * can be short for a while.
+   */
+  readonly #takesFirst: boolean;
   /** Why the last message couldn't be decoded, or what of it is gone. */
   #failure: Error | undefined;
 
@@ -33,11 +39,12 @@ export class QueueConsumer<T> {
     this.#core = core;
     this.#codec = codec;
     this.#policy = policy;
+    this.#takesFirst = policy.deadLetters !== undefined || codec.carriesReferences !== false;
   }
 
   /** Takes the next message that can be decoded; it is done. */
   dequeue(): T | undefined {
-    if (this.#policy.deadLetters !== undefined) return this.#dequeueOrMove();
+    if (this.#takesFirst) return this.#takeAndFinish();
     for (;;) {
       const payload = this.#core.dequeue();
       if (payload === undefined) return undefined;
@@ -51,8 +58,8 @@ export class QueueConsumer<T> {
     const values: T[] = [];
     while (values.length < most) {
       const had = values.length;
-      if (this.#policy.deadLetters !== undefined) {
-        const value = this.#dequeueOrMove();
+      if (this.#takesFirst) {
+        const value = this.#takeNext(values.length > 0);
         if (value === undefined) break;
         values.push(value);
         continue;
@@ -98,18 +105,33 @@ export class QueueConsumer<T> {
     return undefined;
   }
 
-  /** Taken first: a message that can't be decoded must not be lost on its way. */
-  #dequeueOrMove(): T | undefined {
+  #takeNext(hasSome: boolean): T | undefined {
+    try {
+      return this.#takeAndFinish();
+    } catch (error) {
+      // What was taken before is handed over; the next call meets the same.
+      if (hasSome) return undefined;
+      throw error;
+    }
+  }
+
+  #takeAndFinish(): T | undefined {
     for (let taken = this.#take(); taken !== undefined; taken = this.#take()) {
       const { payload } = this.#core.reader;
       const value = this.#decode(payload);
-      if (value !== undefined) {
-        this.#core.finish(taken);
-        this.#codec.memory.takeReceived()?.release();
-        return value;
+      const holds = this.#codec.memory.takeReceived();
+      if (value === undefined && isShortage(this.#failure)) {
+        this.#core.giveBack(taken);
+        throw this.#failure;
       }
-      this.#codec.memory.takeReceived();
-      this.#policy.deadLetters!.move(taken, payload);
+      if (value === undefined && this.#policy.deadLetters !== undefined) {
+        this.#policy.deadLetters.move(taken, payload);
+        continue;
+      }
+      this.#core.finish(taken);
+      holds?.release();
+      if (value !== undefined) return value;
+      this.#policy.report(this.#failure);
     }
     return undefined;
   }

@@ -237,6 +237,9 @@ export function passMemory(codec: Codec, realm: Realm, options: PassingOptions):
   return {
     name: codec.name,
     ...(codec.output === undefined ? {} : { output: codec.output }),
+    ...(codec.carriesReferences === undefined
+      ? {}
+      : { carriesReferences: codec.carriesReferences }),
     memory,
     encode(value) {
       memory.begin();

@@ -6,7 +6,9 @@ import { test } from "node:test";
 import { bytes, type Codec, SharedMemory } from "../../mod.ts";
 import * as errors from "../../src/errors.ts";
 import { Queue } from "../../src/queue/queue.ts";
-import { Scratch } from "../support/scratch.ts";
+import { Kind, MembershipLayout, QueueChunk, QueueLayout } from "../../src/memory/layout.ts";
+import { Segment } from "../../src/memory/segment.ts";
+import { native, Scratch } from "../support/scratch.ts";
 import { until } from "../support/watchdog.ts";
 import { queueTest } from "./opened.ts";
 
@@ -269,3 +271,103 @@ queueTest(
     }
   },
 );
+
+queueTest("a shortage while a message is decoded loses nothing", async (open) => {
+  let isShort = true;
+  const short: Codec = {
+    name: "short",
+    encode: (value) => new TextEncoder().encode(String(value)),
+    decode(payload) {
+      if (isShort && textIn(payload) === "memory") throw new errors.LimitError("no descriptors");
+      return textIn(payload);
+    },
+  };
+  const queue = await open<string>({ codec: short });
+  queue.tryEnqueueMany(["a", "memory", "b"]);
+  assert.deepEqual(queue.tryDequeueMany(10), ["a"]);
+  await assert.rejects(queue.dequeue(), errors.LimitError);
+  const job = queue.tryTake()!;
+  assert.ok(job.error instanceof errors.LimitError);
+  job.reject();
+  isShort = false;
+  assert.deepEqual(await queue.dequeueMany(10), ["memory", "b"]);
+});
+
+queueTest("a forgotten enqueue that fails is reported, and what waits is bounded", async (open) => {
+  const told: unknown[] = [];
+  const onError = (error: unknown): void => void told.push(error);
+  const full = { codec: bytes, capacity: 4096 };
+  const queue = await open<Uint8Array>({ ...full, sendQueueBytes: 500, onError });
+  while (queue.tryEnqueue(new Uint8Array(120)));
+  for (let i = 0; i < 10; i++) queue.enqueue(new Uint8Array(100));
+  await until(() => told.length === 8, "the refusals");
+  for (const error of told.splice(0)) assert.ok(error instanceof errors.BackpressureError);
+  const awaited = [
+    assert.rejects(queue.enqueue(new Uint8Array(100)), errors.BackpressureError),
+    assert.rejects(queue.enqueueMany([new Uint8Array(100)]), errors.BackpressureError),
+  ];
+  queue.enqueue(new Uint8Array(121));
+  await Promise.all(awaited);
+  await queue.close();
+  queue.enqueue(new Uint8Array(1));
+  await until(() => told.length === 4, "all of them");
+  assert.deepEqual(told.map((error) => (error as Error).name).sort(), [
+    "ClosedError",
+    "ClosedError",
+    "ClosedError",
+    "MessageTooLargeError",
+  ]);
+  // A program that awaits each isn't refused, whatever the limit is.
+  const next = await open<Uint8Array>({ ...full, sendQueueBytes: 1 }, "next");
+  const loop = (async () => {
+    for (let i = 0; i < 100; i++) assert.equal((await next.dequeue())[0], i);
+  })();
+  for (let i = 0; i < 100; i++) await next.enqueue(new Uint8Array(120).fill(i));
+  await loop;
+});
+
+for (
+  const [what, offset, garbage] of [
+    ["number of members", MembershipLayout.used, 1000],
+    ["size of a record", QueueLayout.data + 4, 0x7fff_ffff],
+    ["position in a chunk", QueueLayout.chunks + QueueChunk.end, 13],
+  ] as const
+) {
+  queueTest(`a ${what} that makes no sense ends the queue, nothing else`, async (open, scratch) => {
+    const told: unknown[] = [];
+    const onError = (error: unknown): void => void told.push(error);
+    const [queue, other] = [await open<string>({ onError, codec: text }), await open({}, "other")];
+    queue.tryEnqueue("a");
+    // A wait that is given up, and one that stays: timers and polls look at the tables, too.
+    const waits = [
+      queue.enqueue("b"),
+      queue.dequeueMany(1, { timeout: 5 }),
+      queue.take({ timeout: 200 }),
+    ].map((wait) =>
+      wait.then(() => {}, (error) => assert.ok(error instanceof errors.CausewayError))
+    );
+    const segment = Segment.open(native, scratch.at("queue/jobs/shared"), Kind.queue)!;
+    const before = segment.u32(offset);
+    segment.setU32(offset, garbage);
+    for (let i = 0; i < 30 && !queue.isClosed; i++) {
+      for (const call of [() => queue.tryEnqueue("x"), () => queue.tryTake()?.reject()]) {
+        try {
+          call();
+        } catch (error) {
+          assert.ok(error instanceof errors.CausewayError);
+        }
+      }
+      await new Promise((resolve) => setTimeout(resolve, 5));
+    }
+    assert.equal(queue.isClosed, true);
+    assert.throws(() => queue.tryDequeue(), errors.CorruptSegmentError);
+    assert.ok(told.some((error) => error instanceof errors.CorruptSegmentError));
+    await Promise.all(waits);
+    segment.setU32(offset, before);
+    segment.close();
+    await queue.close();
+    assert.equal(other.tryEnqueue("still there"), true);
+    assert.equal(await other.dequeue(), "still there");
+    assert.equal(scratch.files().some((file) => file.startsWith("queue/jobs")), false);
+  });
+}
