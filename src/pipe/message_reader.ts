@@ -17,7 +17,7 @@ const ASYNC_READER =
 export class MessageReader<T> {
   readonly #end: PipeEnd;
   readonly #slots: SlotReader;
-  /** {@linkcode MessageReader.read} is at work: its slots can't be given to anybody else. */
+  /** {@linkcode MessageReader.read} is at work: its slots can't be given to another call. */
   #reading = false;
   /** How many the last call of {@linkcode MessageReader.read}'s handler was shown. */
   shown = 0;

@@ -28,7 +28,7 @@ export interface PipeOptions {
    * 1024, or what the other side chose.
    */
   messageBytes?: number;
-  /** The pipe stays when nobody uses it, also when it is empty. Default false. */
+  /** The pipe stays when no process uses it, also when it is empty. Default false. */
   durable?: boolean;
   /** Milliseconds that calls wait, unless they say otherwise. Default: for ever. */
   timeout?: number;
@@ -39,7 +39,7 @@ export interface PipeOptions {
   /** The other side is gone. What it sent, or hasn't received, stays in the pipe. */
   onDisconnect?: (reason: GoneReason) => void;
   /**
-   * Told of failures that nobody waits for. Default: what a handler throws or rejects
+   * Told of failures that no caller waits for. Default: what a handler throws or rejects
    * with is reported by `console.error`; what the other side does wrong is dropped.
    */
   onError?: (error: unknown) => void;

@@ -250,7 +250,7 @@ export class Receiver<T = unknown, V = never> extends PipeEndpoint implements As
     );
   }
 
-  /** Is there nothing for who doesn't wait? Those who do come first. */
+  /** Is there nothing for a call that doesn't wait? Those that wait come first. */
   #isEmpty(): boolean {
     return this.#line.length > 0 || this.#reader.available(1) === 0;
   }

@@ -1,5 +1,5 @@
 /**
- * Who is the sender and who the receiver of a pipe: a word for each. It is claimed,
+ * Which member is the sender, and which the receiver of a pipe: a word for each. It is claimed,
  * and taken from the dead, under the lock of the pipe's folder, and given back by its
  * holder.
  *
@@ -25,7 +25,7 @@ export function roleWord(segment: Segment, role: RoleName): number {
   return Atomics.load(segment.words, PipeLayout[role] >> 2);
 }
 
-/** The member that has the role; -1: nobody. */
+/** The member that has the role; -1 if there is none. */
 export function holderOf(segment: Segment, role: RoleName): number {
   const holder = roleWord(segment, role) & Role.holder;
   if (holder <= MAX_MEMBERS) return holder - 1;
@@ -38,7 +38,7 @@ export function nodeOf(segment: Segment, member: number): string {
 }
 
 /**
- * Throws if somebody has the role. Those who died are buried before the lock of the
+ * Throws if a member has the role. What the dead left is removed before the lock of the
  * folder is taken, so a node that has a file in it lives.
  */
 export function checkFree(realm: Realm, segment: Segment, role: RoleName, name: string): void {
@@ -58,7 +58,7 @@ export function checkFree(realm: Realm, segment: Segment, role: RoleName, name: 
 /** Takes the role, which is free. */
 export function claim(segment: Segment, role: RoleName, member: number): void {
   const word = roleWord(segment, role);
-  // Somebody who is still in the word died without anybody noticing.
+  // A holder that is still in the word died unnoticed.
   const died = (word & Role.holder) !== 0 ? Role.died : word & Role.died;
   const taken = (word & ~(Role.taken - 1)) + Role.taken;
   Atomics.store(segment.words, PipeLayout[role] >> 2, taken | died | (member + 1));

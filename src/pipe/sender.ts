@@ -53,7 +53,7 @@ const OPTIONS: Record<keyof SenderOptions<unknown>, true> = {
 };
 const NAMES = Object.keys(OPTIONS);
 
-/** What a `fill` returns: nothing that is used, and no promise, whose end nobody would wait for. */
+/** What a `fill` returns: nothing that is used, and no promise, whose end wouldn't be waited for. */
 type Filled = void | undefined | null | boolean | number | bigint | string | { then?: never };
 
 /**
@@ -75,7 +75,7 @@ export class Sender<T = unknown, V = never> extends PipeEndpoint {
   readonly #line: WaitQueue;
   readonly #waits: SendWaits;
   readonly #view: ViewCursor<unknown> | undefined;
-  /** A codec, or who fills a batch, is at work on the next slots. */
+  /** A codec, or a function that fills a batch, is at work on the next slots. */
   #filling = false;
   /** A blocking call waits for room. */
   #blocked = 0;
@@ -261,7 +261,7 @@ export class Sender<T = unknown, V = never> extends PipeEndpoint {
 
   // ------------------------------------------------------------------ room
 
-  /** Free slots; 0 while others wait, who come first. */
+  /** Free slots; 0 while other calls wait, which come first. */
   #room(wanted: number): number {
     this.#end.checkOpen();
     return this.#line.length > 0 ? 0 : this.#roomNow(wanted);
@@ -420,7 +420,7 @@ export class Sender<T = unknown, V = never> extends PipeEndpoint {
   }
 
   #publish(count: number): void {
-    // A codec, or who filled the batch, may have closed it.
+    // A codec, or the function that filled the batch, may have closed it.
     this.#end.checkOpen();
     this.#slots.publish(count);
     this.#end.tell();

@@ -1,5 +1,5 @@
 /**
- * The chunks of a queue, as all who share it see them: where they are, what the
+ * The chunks of a queue, as all its members see them: where they are, what the
  * words say, and the checks without which nothing of it is used.
  *
  * A chunk holds records one behind the other. A record begins at a multiple of 8:
@@ -120,7 +120,7 @@ export class ChunkPool {
   }
 
   /**
-   * Bytes of the record at a position in a chunk. Who asks holds the chunk, or its
+   * Bytes of the record at a position in a chunk. The caller holds the chunk, or its
    * hazard is set on it: otherwise what is there may be another record by now.
    */
   sizeAt(chunk: number, position: number): number {
@@ -168,7 +168,7 @@ export class ChunkPool {
     throw this.corrupt(`position ${position} in a chunk of ${this.chunkBytes} bytes`);
   }
 
-  /** Makes a chunk empty. The caller holds it, retired, and nobody reads in it. */
+  /** Makes a chunk empty. The caller holds it, retired, and no member reads in it. */
   reset(chunk: number): void {
     const { words } = this;
     Atomics.store(words, this.header(chunk, QueueChunk.end), 0);

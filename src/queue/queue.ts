@@ -46,7 +46,7 @@ export interface QueueOptions {
    * the queue was made with. A message can take a thirty-second of it.
    */
   capacity?: number;
-  /** How values become bytes; all who use the queue need the same. Default {@linkcode messagePack}. */
+  /** How values become bytes; all users of the queue need the same. Default {@linkcode messagePack}. */
   codec?: Codec;
   /**
    * The queue stays with its messages when no process has it open, until

@@ -2,7 +2,7 @@
  * The reading end of a queue.
  *
  * A consumer claims one message at a time, by compare-and-exchange of its state,
- * and never holds one that nobody asked for. It goes through the chunks in their
+ * and never holds one that wasn't asked for. It goes through the chunks in their
  * order, with a cursor of its own in each; when a message became ready again, the
  * cursors of its chunk start anew.
  *
@@ -104,7 +104,7 @@ export class ChunkReader {
     }
   }
 
-  /** Is there a message for somebody? Call {@linkcode ChunkReader.release} after it. */
+  /** Is there a message for any consumer? Call {@linkcode ChunkReader.release} after it. */
   hasMessage(): boolean {
     return this.#find() !== NONE;
   }
@@ -174,7 +174,7 @@ export class ChunkReader {
 
   #copy(chunk: number, position: number, size: number): void {
     const from = this.#pool.start(chunk) + position + JOB_HEADER;
-    // Read once more, it may have changed if somebody is hostile: it can't be longer.
+    // Read once more, it may have changed if another process is hostile: it can't be longer.
     const length = Math.min(this.#pool.words[(from - 4) >> 2]! >>> 0, size - JOB_HEADER);
     const { bytes, words } = this.#pool;
     if (length >= LARGE) {
@@ -243,7 +243,7 @@ export class ChunkReader {
 
   /**
    * Did something come, before what was found at an index, since we looked there? The
-   * one who put it there may have gone on and put what was found.
+   * producer that put it there may have gone on and put what was found.
    */
   #isLate(found: number): boolean {
     const { words, chunkBytes } = this.#pool;

@@ -58,7 +58,7 @@ function recoverChunk(pool: ChunkPool, chunk: number, member: number, self: numb
     return;
   }
   if (state === (ChunkState.filling | (member << HOLDER_SHIFT))) letGo(pool, chunk);
-  // Nobody uses the chunk again while our hazard is on it.
+  // The chunk isn't used again while our hazard is on it.
   setHazard(pool, self, chunk + 1);
   if (!pool.hasRecords(Atomics.load(words, header))) return;
   giveBack(pool, chunk, member);

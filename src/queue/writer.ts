@@ -2,7 +2,7 @@
  * The writing end of a queue.
  *
  * A producer takes hold of a chunk by compare-and-exchange, appends, and lets go.
- * Nobody waits for a chunk that somebody else holds: it goes on to another one. But
+ * A producer never waits for a chunk that another one holds: it goes on to the next. But
  * never to one with a smaller order than that of its last message, because consumers
  * read in that order, and the messages of one producer stay in theirs.
  *
@@ -168,7 +168,7 @@ export class ChunkWriter {
   }
 
   /**
-   * Takes a chunk back whose messages are all done. Nobody may read in it: who does
+   * Takes a chunk back whose messages are all done. No member may read in it: one that does
    * sets its hazard first and looks at the state then, and we do it the other way round.
    */
   #retire(chunk: number): boolean {
@@ -186,7 +186,7 @@ export class ChunkWriter {
     }
     Atomics.store(words, header, this.#retired);
     if (this.#isRead(chunk)) {
-      // Not open: who saw it retired has dropped it, and would miss what came after.
+      // Not open: a consumer that saw it retired has dropped it, and would miss what came after.
       Atomics.store(words, header, ChunkState.full);
       return false;
     }
@@ -217,7 +217,7 @@ export class ChunkWriter {
     const { words } = this.#pool;
     const order = (Atomics.add(words, ORDERS, 1) + 1) | 0;
     Atomics.store(words, this.#pool.header(chunk, QueueChunk.order), order);
-    // Before there is a record in it: who finds none has looked at the old list.
+    // Before there is a record in it: a consumer that finds none has looked at the old list.
     Atomics.add(words, CHANGES, 1);
     this.#last = chunk;
     this.#lastOrder = order;
