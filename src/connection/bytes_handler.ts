@@ -105,7 +105,7 @@ function answer(
   encodeError: (error: unknown) => Bytes,
 ): boolean {
   try {
-    const result = (call.flags & RecordFlag.streams) === 0
+    const result = (call.flags & RecordFlag.references) === 0
       ? take(handlers.onRequest, "onRequest")(payload, call)
       : take(handlers.onStream, "onStream")(accept(streams, payload).stream, call);
     if (!isPromiseLike(result)) {
@@ -140,7 +140,7 @@ function reply(call: IncomingCall, value: unknown, streams: ByteStreams | undefi
     return;
   }
   const reference = streams?.offerAnswer(value, call);
-  if (reference !== undefined) call.reply(reference, RecordFlag.streams);
+  if (reference !== undefined) call.reply(reference, RecordFlag.references);
   else throwNoAnswer(value);
 }
 

@@ -15,6 +15,8 @@ import { MAX_CALLS } from "./limits.ts";
 export interface Waiter {
   /** Milliseconds that the caller was ready to wait. */
   readonly timeout: number;
+  /** Called if the peer never read the request: what it brings is this side's again. */
+  readonly onUnread: (() => void) | undefined;
   /** `payload` undefined: the answer is that there is none. */
   resolve(payload: Uint8Array<ArrayBuffer> | undefined): void;
   reject(reason: unknown): void;

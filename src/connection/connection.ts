@@ -245,17 +245,21 @@ export class Connection implements Source, Responder {
     this.#tell(header, undefined);
   }
 
-  /** Sends a request and returns its answer. */
+  /**
+   * Sends a request and returns its answer. `onUnread` is called if the peer never reads it:
+   * then what it brings is this side's again.
+   */
   request(
     method: number,
     payload: Uint8Array | undefined,
     options: CallOptions,
     flags = 0,
+    onUnread?: () => void,
   ): Promise<Bytes | undefined> {
     if (this.#calls.isFull || this.#slots.length > 0) {
-      return this.#requestLater(method, payload, options, flags);
+      return this.#requestLater(method, payload, options, flags, onUnread);
     }
-    return this.#requestNow(method, payload, options, flags);
+    return this.#requestNow(method, payload, options, flags, onUnread);
   }
 
   #requestNow(
@@ -263,17 +267,18 @@ export class Connection implements Source, Responder {
     payload: Uint8Array | undefined,
     { timeout, signal }: CallOptions,
     flags: number,
+    onUnread: (() => void) | undefined,
   ): Promise<Bytes | undefined> {
     return new Promise((resolve, reject) => {
-      this.#checkSend(payload);
-      signal?.throwIfAborted();
-      this.#startCall(
-        method,
-        payload,
-        flags,
-        signal,
-        new AsyncWaiter(this.#onSettled, timeout, resolve, reject),
-      );
+      const waiter = new AsyncWaiter(this.#onSettled, timeout, resolve, reject, onUnread);
+      try {
+        this.#checkSend(payload);
+        signal?.throwIfAborted();
+        this.#startCall(method, payload, flags, signal, waiter);
+      } catch (error) {
+        onUnread?.();
+        throw error;
+      }
     });
   }
 
@@ -283,17 +288,29 @@ export class Connection implements Source, Responder {
     payload: Uint8Array | undefined,
     { timeout, signal }: CallOptions,
     flags: number,
+    onUnread: (() => void) | undefined,
   ): Promise<Bytes | undefined> {
-    this.#checkSend(payload);
-    const kept = payload === undefined ? undefined : copyBytes(payload);
-    const start = readClock();
-    const begin = (): { answer: Promise<Bytes | undefined> } | undefined => {
-      if (this.#calls.isFull) return undefined;
-      const left = Math.max(0, timeout - (readClock() - start));
-      return { answer: this.#requestNow(method, kept, { timeout: left, signal }, flags) };
-    };
-    const what = `one of ${MAX_CALLS} calls on "${this.name}", the most under way at a time`;
-    return (await this.#slots.wait(begin, what, { timeout, signal })).answer;
+    let begun: { answer: Promise<Bytes | undefined> } | undefined;
+    try {
+      this.#checkSend(payload);
+      const kept = payload === undefined ? undefined : copyBytes(payload);
+      const start = readClock();
+      const what = `one of ${MAX_CALLS} calls on "${this.name}", the most under way at a time`;
+      begun = await this.#slots.wait(
+        () => {
+          if (this.#calls.isFull) return undefined;
+          const left = Math.max(0, timeout - (readClock() - start));
+          const options = { timeout: left, signal };
+          return { answer: this.#requestNow(method, kept, options, flags, onUnread) };
+        },
+        what,
+        { timeout, signal },
+      );
+    } catch (error) {
+      onUnread?.();
+      throw error;
+    }
+    return begun.answer;
   }
 
   #startCall(
@@ -339,6 +356,7 @@ export class Connection implements Source, Responder {
     if (waiter === undefined) return;
     if (this.#sendQueue.withdraw(id)) {
       this.#calls.answer(id);
+      waiter.onUnread?.();
     } else {
       const header = this.#header.begin(RecordKind.cancel);
       header.correlation = id;
@@ -355,14 +373,17 @@ export class Connection implements Source, Responder {
     method: number,
     payload: Uint8Array | undefined,
     timeout: number,
+    onUnread?: () => void,
   ): Bytes | undefined {
-    this.#checkSend(payload);
-    const waiter = new BlockingWaiter(timeout);
-    const id = this.#calls.add(waiter, Infinity);
+    const waiter = new BlockingWaiter(timeout, onUnread);
+    let id: number | undefined;
     try {
+      this.#checkSend(payload);
+      id = this.#calls.add(waiter, Infinity);
       this.#postRequest(id, method, payload, 0, timeout);
     } catch (error) {
-      this.#calls.answer(id);
+      if (id !== undefined) this.#calls.answer(id);
+      onUnread?.();
       throw error;
     }
     this.#block(id, waiter, timeout);

@@ -21,9 +21,9 @@ export interface ConnectionHandler {
   onDefine?(method: number, name: Bytes): void;
   /** The peer gives a function of ours back that it received `count` times. */
   onRelease?(id: number, count: number): void;
-  /** Makes what the caller gets of an answer that refers to streams; otherwise it gets the payload. */
+  /** Makes what the caller gets of an answer that brings references; otherwise it gets the payload. */
   onStreamAnswer?: (payload: Bytes | undefined) => unknown;
-  /** An answer came that refers to streams, and its call was given up. */
+  /** An answer came that brings references, and its call was given up. */
   onUnwanted?(payload: Bytes | undefined): void;
   /** The error that an error answer describes. */
   decodeError(payload: Bytes | undefined): unknown;

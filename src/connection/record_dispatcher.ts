@@ -115,7 +115,8 @@ export class RecordDispatcher {
       "the side that receives",
     );
     if (kind === RecordKind.request) {
-      this.#responder.respond(correlation, this.#handler.encodeError(error), RecordFlag.error);
+      const flags = RecordFlag.error | RecordFlag.unread;
+      this.#responder.respond(correlation, this.#handler.encodeError(error), flags);
     } else if (kind === RecordKind.response) {
       this.#calls.answer(correlation)?.reject(error);
     } else if (kind === RecordKind.data) {
@@ -216,12 +217,13 @@ export class RecordDispatcher {
       throw new CorruptSegmentError(`an answer to the call ${correlation}, which nobody made`);
     }
     if (waiter === null) {
-      // Nobody will read the streams in it.
-      if ((flags & RecordFlag.streams) !== 0) this.#handler.onUnwanted?.(payload);
+      // Nobody will use what it brings.
+      if ((flags & RecordFlag.references) !== 0) this.#handler.onUnwanted?.(payload);
       return true;
     }
+    if ((flags & RecordFlag.unread) !== 0) waiter.onUnread?.();
     if ((flags & RecordFlag.error) !== 0) waiter.reject(this.#handler.decodeError(payload));
-    else if ((flags & RecordFlag.streams) !== 0) this.#resolveStreams(waiter, payload);
+    else if ((flags & RecordFlag.references) !== 0) this.#resolveStreams(waiter, payload);
     else waiter.resolve(payload);
     return waiter instanceof BlockingWaiter;
   }

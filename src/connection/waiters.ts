@@ -10,6 +10,7 @@ type Bytes = Uint8Array<ArrayBuffer>;
 /** A caller that awaits. */
 export class AsyncWaiter implements Waiter {
   readonly timeout: number;
+  readonly onUnread: (() => void) | undefined;
   readonly #onSettled: () => void;
   readonly #resolve: (payload: Bytes | undefined) => void;
   readonly #reject: (reason: unknown) => void;
@@ -21,7 +22,9 @@ export class AsyncWaiter implements Waiter {
     timeout: number,
     resolve: (payload: Bytes | undefined) => void,
     reject: (reason: unknown) => void,
+    onUnread?: () => void,
   ) {
+    this.onUnread = onUnread;
     this.#onSettled = onSettled;
     this.timeout = timeout;
     this.#resolve = resolve;
@@ -58,8 +61,11 @@ export class BlockingWaiter implements Waiter {
   payload: Bytes | undefined;
   reason: unknown;
 
-  constructor(timeout: number) {
+  readonly onUnread: (() => void) | undefined;
+
+  constructor(timeout: number, onUnread?: () => void) {
     this.timeout = timeout;
+    this.onUnread = onUnread;
   }
 
   resolve(payload: Bytes | undefined): void {

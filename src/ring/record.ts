@@ -60,10 +60,12 @@ export const RecordFlag = {
   nothing: 2,
   /** A response, or the end of a stream, that is an error; the payload describes it. */
   error: 4,
-  /** A request or a response whose payload refers to streams. */
-  streams: 8,
+  /** A request that brings streams, or a response that brings streams, functions or memory. */
+  references: 8,
   /** Data of a stream that went through the codec. */
   value: 16,
+  /** A response that is an error: the request wasn't read, so what it brings is the caller's again. */
+  unread: 32,
 } as const;
 
 /** What a record says beside its payload. */

@@ -136,7 +136,7 @@ export class RpcClient extends BaseClient {
   ): Promise<Uint8Array | undefined> {
     const { payload, sender } = this.#streams.get(connection)!.offer(source);
     try {
-      const answer = await connection.request(0, payload, options, RecordFlag.streams);
+      const answer = await connection.request(0, payload, options, RecordFlag.references);
       if (options.signal !== undefined) bindSignal([sender], options.signal);
       return answer;
     } catch (error) {

@@ -195,10 +195,11 @@ export class Client<Api> extends BaseClient implements Calls<Api> {
   #send(path: string, args: unknown[]): boolean {
     const link = this.#link;
     const { connection } = link;
-    // Without a connection there is nobody who could call a function among the arguments.
-    const payload = connection === undefined
-      ? encodeArguments(this.#codec, args)
-      : this.#exchanges.get(connection)!.encodeArguments(args);
+    if (connection !== undefined) {
+      return this.#exchanges.get(connection)!.send(connection, path, args);
+    }
+    // Without a connection there is no side that could call a function among the arguments.
+    const payload = encodeArguments(this.#codec, args);
     return link.send((used) => this.#exchanges.get(used)!.number(used, path), payload);
   }
 }

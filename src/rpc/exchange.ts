@@ -61,7 +61,7 @@ interface Named {
   keys: string[] | undefined;
 }
 
-/** An answer that brought streams. */
+/** An answer that brought streams, functions or memory. */
 class StreamAnswer {
   readonly value: unknown;
   readonly ends: readonly StreamEnd[];
@@ -89,6 +89,8 @@ export class Exchange implements ConnectionHandler {
   #numbersBytes = 0;
   #namedBytes = 0;
   #connection: Connection | undefined;
+  /** Why the message that came last couldn't be read. */
+  #unread: unknown;
 
   constructor(options: ExchangeOptions) {
     this.#options = options;
@@ -104,6 +106,11 @@ export class Exchange implements ConnectionHandler {
       send: (_held, id, args) => this.#sendFunction(id, args),
       release: (id, count) => this.#connection?.release(id, count),
     }, [this.#memory, ...this.#streams.types]);
+  }
+
+  /** Functions that cross it now: of this side, and of the other. */
+  get functions(): { exported: number; imported: number } {
+    return this.#functions.sizes;
   }
 
   /** The connection that it works on, made after it. */
@@ -147,8 +154,10 @@ export class Exchange implements ConnectionHandler {
     try {
       const payload = this.#encodeArguments(ends, args, method === functionCall ? 1 : 0);
       holds = this.#memory.take();
-      const flags = ends.length > 0 ? RecordFlag.streams : 0;
-      const answer = await connection.request(method(), payload, options, flags);
+      const flags = ends.length > 0 ? RecordFlag.references : 0;
+      const onUnread = this.#onUnread();
+      const id = this.#numberFor(method, onUnread);
+      const answer = await connection.request(id, payload, options, flags, onUnread);
       if (answer === undefined && ends.length === 0) return undefined;
       const value = this.#valueOf(answer, ends);
       if (signal !== undefined && ends.length > 0) bindSignal(ends, signal);
@@ -171,18 +180,58 @@ export class Exchange implements ConnectionHandler {
       const payload = this.#encodeArguments(ends, args, 0);
       holds = this.#memory.take();
       if (ends.length > 0) {
+        this.#onUnread()?.();
         throw new ArgumentError(
           `a blocking call can't have streams as arguments: nothing could be read from them or ` +
             `written to them while the thread waits; use \`client.remote.${path}\``,
         );
       }
-      const method = this.number(connection, path);
-      return this.#valueOf(connection.requestSync(method, payload, timeout), ends);
+      const onUnread = this.#onUnread();
+      const method = this.#numberFor(() => this.number(connection, path), onUnread);
+      return this.#valueOf(connection.requestSync(method, payload, timeout, onUnread), ends);
     } catch (error) {
       endAll(ends, error);
       throw error;
     } finally {
       holds?.release();
+    }
+  }
+
+  /** Takes back what the value brings that was just encoded, when it wasn't received. */
+  #onUnread(): (() => void) | undefined {
+    const exports = this.#functions.takeExports();
+    return exports && (() => this.#functions.takeBack(exports));
+  }
+
+  #numberFor(method: () => number, onUnread: (() => void) | undefined): number {
+    try {
+      return method();
+    } catch (error) {
+      onUnread?.();
+      throw error;
+    }
+  }
+
+  /** Calls a method of the peer that answers nothing; false if the call waits for room. */
+  send(connection: Connection, path: string, args: unknown[]): boolean {
+    return this.#send(connection, () => this.number(connection, path), args);
+  }
+
+  #send(
+    connection: Connection,
+    method: () => number,
+    args: unknown[],
+    depth = 0,
+  ): boolean {
+    const payload = this.encodeArguments(args, depth);
+    const onUnread = this.#onUnread();
+    const holds = this.#memory.watch();
+    try {
+      return connection.send(method(), payload);
+    } catch (error) {
+      onUnread?.();
+      holds?.release();
+      throw error;
     }
   }
 
@@ -237,16 +286,30 @@ export class Exchange implements ConnectionHandler {
   /** The payload for a value. */
   encode(value: unknown): Uint8Array {
     this.#memory.begin();
+    this.#functions.beginWriting();
     try {
       return this.#codec.encode(value, this.#functions);
     } catch (error) {
       this.#memory.take()?.release();
+      this.#functions.takeBack(this.#functions.takeExports());
       throw error;
     }
   }
 
-  #decode(payload: Uint8Array | undefined): unknown {
-    return payload === undefined ? undefined : this.#codec.decode(payload, this.#functions);
+  /** `give`: see {@linkcode Functions.undoReading}. */
+  #decode(payload: Uint8Array | undefined, give = true): unknown {
+    if (payload === undefined) return undefined;
+    const functions = this.#functions;
+    functions.beginReading();
+    try {
+      const value = this.#codec.decode(payload, functions);
+      functions.endReading();
+      return value;
+    } catch (error) {
+      functions.undoReading(give);
+      this.#unread = error;
+      throw error;
+    }
   }
 
   /** The value of an answer; the ends of the streams in it are added to `ends`. */
@@ -265,15 +328,22 @@ export class Exchange implements ConnectionHandler {
   /** One way: like its promise otherwise, it says nothing of a peer that is gone. */
   #sendFunction(id: number, args: unknown[]): boolean {
     const connection = this.#connection!;
-    return connection.isOpen && connection.send(FUNCTION_CALL, this.encodeArguments([id, args], 1));
+    return connection.isOpen && this.#send(connection, functionCall, [id, args], 1);
   }
 
   // ------------------------------------------------------------------ incoming
 
   /** See {@linkcode ConnectionHandler}. */
   onRequest(call: IncomingCall, payload: Bytes | undefined): boolean {
+    let invoke: () => unknown;
     try {
-      const result = runCall(call, this.#prepare(call.method, payload));
+      invoke = this.#prepare(call.method, payload, true);
+    } catch (error) {
+      call.fail(this.encodeError(error), error === this.#unread ? RecordFlag.unread : 0);
+      return true;
+    }
+    try {
+      const result = runCall(call, invoke);
       if (!isPromiseLike(result)) {
         this.#reply(call, result);
         return true;
@@ -289,26 +359,37 @@ export class Exchange implements ConnectionHandler {
   }
 
   #reply(call: IncomingCall, value: unknown): void {
-    if (value === undefined || value === null || typeof value !== "object") {
-      call.reply(value === undefined ? undefined : this.encode(value));
+    if (value === undefined) {
+      call.reply(undefined);
+    } else if (value === null || typeof value !== "object") {
+      this.#replyWith(call, this.encode(value), []);
+    } else {
+      const ends: StreamEnd[] = [];
+      try {
+        const run = <T>(task: () => T): T => runCall(call, task);
+        const payload = this.#streams.within({ ends, run }, () => {
+          return this.encode(this.#streams.wrap(value));
+        });
+        this.#replyWith(call, payload, ends);
+      } catch (error) {
+        endAll(ends, error);
+        throw error;
+      }
+    }
+  }
+
+  /** Answers with the value that was just encoded, or takes back what it brings. */
+  #replyWith(call: IncomingCall, payload: Uint8Array, ends: StreamEnd[]): void {
+    const onUnread = this.#onUnread();
+    const holds = this.#memory.watch();
+    const isPlain = ends.length === 0 && onUnread === undefined && holds === undefined;
+    if (call.reply(payload, isPlain ? 0 : RecordFlag.references)) {
+      if (ends.length > 0) bindCall(ends, call);
       return;
     }
-    const ends: StreamEnd[] = [];
-    try {
-      const run = <T>(task: () => T): T => runCall(call, task);
-      const payload = this.#streams.within({ ends, run }, () => {
-        return this.encode(this.#streams.wrap(value));
-      });
-      if (ends.length === 0) {
-        call.reply(payload);
-        return;
-      }
-      call.reply(payload, RecordFlag.streams);
-      bindCall(ends, call);
-    } catch (error) {
-      endAll(ends, error);
-      throw error;
-    }
+    endAll(ends, undefined);
+    onUnread?.();
+    holds?.release();
   }
 
   /**
@@ -340,7 +421,7 @@ export class Exchange implements ConnectionHandler {
   onMessage(method: number, payload: Bytes | undefined): void {
     let invoke: () => unknown;
     try {
-      invoke = this.#prepare(method, payload);
+      invoke = this.#prepare(method, payload, false);
     } catch (error) {
       this.#options.handle.reportPeer(error);
       return;
@@ -361,11 +442,11 @@ export class Exchange implements ConnectionHandler {
   }
 
   /** What the peer asks for. What this throws is the peer's fault, what that throws is ours. */
-  #prepare(method: number, payload: Bytes | undefined): () => unknown {
-    if (method === FUNCTION_CALL) return this.#prepareFunction(payload);
+  #prepare(method: number, payload: Bytes | undefined, isRequest: boolean): () => unknown {
+    if (method === FUNCTION_CALL) return this.#prepareFunction(payload, isRequest);
     const named = this.#named[method];
     if (named === undefined) throw new UnknownMethodError(`the method ${method} has no name`);
-    const args = this.#decode(payload);
+    const args = this.#decode(payload, !isRequest);
     return this.#prepareMethod(named, Array.isArray(args) ? args : []);
   }
 
@@ -392,8 +473,8 @@ export class Exchange implements ConnectionHandler {
     return `: that is an object (a method "call" of it would be \`remote["${path}.call"]\`)`;
   }
 
-  #prepareFunction(payload: Bytes | undefined): () => unknown {
-    const message = this.#decode(payload);
+  #prepareFunction(payload: Bytes | undefined, isRequest: boolean): () => unknown {
+    const message = this.#decode(payload, !isRequest);
     if (!Array.isArray(message) || !Array.isArray(message[1])) {
       throw new CodecError("the call of a function is no list of its id and its arguments");
     }

@@ -4,11 +4,15 @@
  *
  * A function of ours is kept for as long as the peer holds a proxy of it. The
  * peer counts how often it received it and gives the count back when its proxy is
- * garbage, so that a function sent again in the meantime stays.
+ * garbage, so that a function sent again in the meantime stays. What was exported for a
+ * message that isn't received is taken back; what was imported from one that can't be
+ * read to its end was never received.
  *
  * @module
  */
 import type { FunctionTable, ReferenceType } from "../codec/codec.ts";
+import { MAX_FUNCTIONS } from "../connection/limits.ts";
+import { CodecError, LimitError } from "../errors.ts";
 import { captureScope } from "../platform/async_scope.ts";
 import type { AsyncScope } from "../platform/async_scope.ts";
 
@@ -40,6 +44,9 @@ interface Exported {
   sent: number;
 }
 
+/** Functions of ours that a message brings, once for each time that it does. */
+export type Exports = readonly Exported[];
+
 interface Imported {
   readonly proxy: WeakRef<RemoteFunction>;
   received: number;
@@ -55,6 +62,10 @@ export class Functions implements FunctionTable {
   readonly #imported = new Map<number, Imported>();
   readonly #garbage: FinalizationRegistry<number>;
   #next = 1;
+  /** What the value brings that was encoded last, or is being. */
+  #fresh: Exported[] = [];
+  /** What the value brought that is being decoded. */
+  #read: number[] = [];
 
   /** `references` are the types of objects that cross by reference beside functions. */
   constructor(calls: FunctionCalls, references: readonly ReferenceType[] = []) {
@@ -71,18 +82,87 @@ export class Functions implements FunctionTable {
 
   /** See {@linkcode FunctionTable}. */
   exportFunction(value: Callable): number {
-    let exported = this.#ids.get(value);
-    if (exported === undefined) {
-      exported = { value, scope: captureScope(), id: this.#next++, sent: 0 };
-      this.#ids.set(value, exported);
-      this.#exported.set(exported.id, exported);
-    }
+    const exported = this.#ids.get(value) ?? this.#add(value);
     exported.sent++;
+    this.#fresh.push(exported);
     return exported.id;
+  }
+
+  #add(value: Callable): Exported {
+    if (this.#exported.size >= MAX_FUNCTIONS) {
+      throw new LimitError(
+        `the other side holds ${MAX_FUNCTIONS} functions of this one, the most there can be: ` +
+          "it has to let go of some, or to be given the same ones again",
+      );
+    }
+    while (this.#exported.has(this.#next)) this.#step();
+    const exported = { value, scope: captureScope(), id: this.#next, sent: 0 };
+    this.#step();
+    this.#ids.set(value, exported);
+    this.#exported.set(exported.id, exported);
+    return exported;
+  }
+
+  /** Ids have 32 bits in messages. */
+  #step(): void {
+    this.#next = (this.#next + 1) >>> 0 || 1;
+  }
+
+  /** How many of ours the peer holds, and how many of the peer's are held here. */
+  get sizes(): { exported: number; imported: number } {
+    return { exported: this.#exported.size, imported: this.#imported.size };
+  }
+
+  /** To be called before a value is encoded. */
+  beginWriting(): void {
+    if (this.#fresh.length > 0) this.#fresh = [];
+  }
+
+  /** What the value brings that was just encoded; mostly nothing. */
+  takeExports(): Exports | undefined {
+    if (this.#fresh.length === 0) return undefined;
+    const exports = this.#fresh;
+    this.#fresh = [];
+    return exports;
+  }
+
+  /** The peer doesn't receive what brings these. */
+  takeBack(exports: Exports | undefined): void {
+    for (const { id } of exports ?? []) this.release(id, 1);
+  }
+
+  /** To be called before a value is decoded. */
+  beginReading(): void {
+    if (this.#read.length > 0) this.#read = [];
+  }
+
+  /** To be called after it. @throws {LimitError} It brought more functions than can be held. */
+  endReading(): void {
+    if (this.#imported.size <= MAX_FUNCTIONS) return;
+    throw new LimitError(
+      `this side holds ${MAX_FUNCTIONS} functions of the other, the most there can be`,
+    );
+  }
+
+  /**
+   * What was decoded isn't used: it brought nothing. With `give` the peer is told so; otherwise
+   * it takes back by itself what it sent.
+   */
+  undoReading(give: boolean): void {
+    const read = this.#read;
+    this.#read = [];
+    for (const id of read) {
+      const imported = this.#imported.get(id);
+      if (imported === undefined) continue;
+      if (--imported.received === 0) this.#imported.delete(id);
+      if (give) this.#calls.release(id, 1);
+    }
   }
 
   /** See {@linkcode FunctionTable}. */
   importFunction(id: number): RemoteFunction {
+    if (id >>> 0 !== id) throw new CodecError(`${id} is no id of a function`);
+    this.#read.push(id);
     const known = this.#imported.get(id);
     const living = known?.proxy.deref();
     if (living !== undefined) {

@@ -6,7 +6,7 @@ import type { Waiter } from "../../src/connection/calls.ts";
 import { LimitError } from "../../src/errors.ts";
 import { Random, seed } from "../support/random.ts";
 
-const waiter = (): Waiter => ({ timeout: 1, resolve() {}, reject() {} });
+const waiter = (): Waiter => ({ timeout: 1, onUnread: undefined, resolve() {}, reject() {} });
 
 test("an answer finds its call, once", () => {
   const table = new CallTable();

@@ -1,9 +1,12 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { MAX_FUNCTIONS } from "../../src/connection/limits.ts";
+import { CodecError, LimitError } from "../../src/errors.ts";
 import { Functions } from "../../src/rpc/functions.ts";
 
 function table() {
   const calls: [number, unknown[]][] = [];
+  const released: [number, number][] = [];
   const functions = new Functions({
     call(id, args) {
       calls.push([id, args]);
@@ -13,9 +16,9 @@ function table() {
       calls.push([-id, args]);
       return true;
     },
-    release() {},
+    release: (id, count) => void released.push([id, count]),
   });
-  return { functions, calls };
+  return { functions, calls, released };
 }
 
 test("a function of ours has one id, as long as the peer has it", () => {
@@ -72,4 +75,66 @@ test("a function of the peer is one function as long as it is held", async () =>
   const { oneway } = seven;
   assert.equal(oneway("b"), true);
   assert.deepEqual(calls, [[7, ["a", 2]], [-7, ["b"]]]);
+});
+
+test("what a message brings that isn't received is taken back", () => {
+  const { functions } = table();
+  const one = () => 1;
+  const two = () => 2;
+  functions.beginWriting();
+  const id = functions.exportFunction(one);
+  assert.equal(functions.takeExports()!.length, 1);
+  functions.beginWriting();
+  functions.exportFunction(one);
+  functions.exportFunction(two);
+  functions.exportFunction(two);
+  const exports = functions.takeExports();
+  assert.equal(functions.takeExports(), undefined, "once");
+  functions.takeBack(exports);
+  assert.equal(functions.find(id), one, "another message brought it, too");
+  assert.deepEqual(functions.sizes, { exported: 1, imported: 0 });
+  functions.takeBack(undefined);
+});
+
+test("what can't be read to its end was never received", () => {
+  const { functions, released } = table();
+  functions.beginReading();
+  const kept = functions.importFunction(1);
+  functions.endReading();
+  functions.beginReading();
+  functions.importFunction(1);
+  functions.importFunction(2);
+  functions.undoReading(false);
+  assert.deepEqual(functions.sizes, { exported: 0, imported: 1 });
+  assert.deepEqual(released, [], "the other side takes them back by itself");
+  functions.beginReading();
+  functions.importFunction(2);
+  functions.undoReading(true);
+  assert.deepEqual(released, [[2, 1]]);
+  assert.equal(functions.importFunction(1), kept);
+});
+
+test("there is a limit of functions, each way", () => {
+  const { functions } = table();
+  for (let i = 0; i < MAX_FUNCTIONS; i++) functions.exportFunction(() => i);
+  assert.throws(() => functions.exportFunction(() => -1), LimitError);
+  functions.release(1, 1);
+  functions.exportFunction(() => -1);
+  const held: unknown[] = [];
+  for (let id = 0; id < MAX_FUNCTIONS; id++) held.push(functions.importFunction(id));
+  functions.beginReading();
+  held.push(functions.importFunction(5));
+  functions.endReading();
+  functions.beginReading();
+  functions.importFunction(MAX_FUNCTIONS);
+  assert.throws(() => functions.endReading(), LimitError);
+  functions.undoReading(true);
+  assert.equal(functions.sizes.imported, MAX_FUNCTIONS);
+});
+
+test("ids have 32 bits", () => {
+  const { functions } = table();
+  for (const id of [-1, 1.5, NaN, 2 ** 32]) {
+    assert.throws(() => functions.importFunction(id), CodecError);
+  }
 });

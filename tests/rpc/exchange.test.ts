@@ -1,0 +1,194 @@
+// What a call brings is taken back in every way in which it can fail: functions of either side
+// that the other never received are kept by none.
+
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { CodecError } from "../../mod.ts";
+import type { Codec } from "../../mod.ts";
+import { messagePack } from "../../src/codec/messagepack.ts";
+import type { Connection } from "../../src/connection/connection.ts";
+import { ClientCore } from "../../src/rpc/client_core.ts";
+import { Exchange } from "../../src/rpc/exchange.ts";
+import { startServer } from "../../src/rpc/server.ts";
+import { assertEmpty, errorOf } from "../support/api.ts";
+import { Scratch } from "../support/scratch.ts";
+import { until, within } from "../support/watchdog.ts";
+
+interface Options {
+  api?: object;
+  codec?: Codec;
+  client?: { maxMessageBytes?: number; sendQueueBytes?: number };
+  server?: { maxMessageBytes?: number };
+}
+
+/** A client and a server over a real connection, and the exchanges of both. */
+class Pair implements AsyncDisposable {
+  readonly #scratch = new Scratch();
+  readonly #closed: (() => Promise<void>)[] = [];
+  client!: Exchange;
+  server!: Exchange;
+  connection!: Connection;
+
+  static async open(options: Options): Promise<Pair> {
+    const pair = new Pair();
+    const directory = pair.#scratch.path;
+    const { codec = messagePack, api = {} } = options;
+    const make = (isServer: boolean) =>
+      new Exchange({
+        codec,
+        api: isServer ? api : undefined,
+        exposeStacks: true,
+        timeout: 10_000,
+        onFailure() {},
+        onPeerError() {},
+        onGone() {},
+      });
+    const server = await startServer("pair", { directory, ...options.server }, codec.name, () => {
+      const exchange = pair.server = make(true);
+      return { handler: exchange, onOpen: (connection) => exchange.use(connection) };
+    });
+    const settings = { directory, reconnect: false, ...options.client };
+    const core = await ClientCore.open("pair", settings, codec.name, () => {
+      const exchange = pair.client = make(false);
+      return {
+        handler: exchange,
+        onOpen(connection) {
+          exchange.use(connection);
+          pair.connection = connection;
+        },
+      };
+    });
+    pair.#closed.push(() => core.close(), () => server.close());
+    return pair;
+  }
+
+  call(path: string, ...args: unknown[]): Promise<unknown> {
+    return this.client.call(this.connection, path, args, { timeout: 10_000 });
+  }
+
+  /** A call that fails must leave nothing. */
+  async mustFail(task: () => unknown, name: string): Promise<void> {
+    const error = await within(errorOf(task), "the call");
+    assert.equal(error.name, name, String(error));
+    assert.equal(this.client.functions.exported, 0, `after ${error}`);
+    assert.equal(this.server.functions.imported, 0, `after ${error}`);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    for (const close of this.#closed) await close();
+    assertEmpty(this.#scratch);
+    this.#scratch[Symbol.dispose]();
+  }
+}
+
+const fn = (): number => 1;
+const big = new Uint8Array(2000);
+const takes = { take: () => 1 };
+
+test("arguments that can't be encoded, behind a function", async () => {
+  await using pair = await Pair.open({ api: takes });
+  await pair.mustFail(() => pair.call("take", fn, Symbol("no")), "CodecError");
+  await pair.mustFail(
+    () => pair.client.send(pair.connection, "take", [fn, Symbol()]),
+    "CodecError",
+  );
+});
+
+test("too large for this side, and for the other", async () => {
+  for (
+    const limits of [{ client: { maxMessageBytes: 1000 } }, { server: { maxMessageBytes: 1000 } }]
+  ) {
+    await using pair = await Pair.open({ api: takes, ...limits });
+    await pair.mustFail(() => pair.call("take", fn, big), "MessageTooLargeError");
+  }
+});
+
+test("given up before it is sent", async () => {
+  await using pair = await Pair.open({ api: takes });
+  const signal = AbortSignal.abort(new RangeError("mine"));
+  const options = { timeout: 1000, signal };
+  await pair.mustFail(
+    () => pair.client.call(pair.connection, "take", [fn], options),
+    "RangeError",
+  );
+});
+
+test("timed out in the queue, as a call and as a blocking one", async () => {
+  await using pair = await Pair.open({ api: takes });
+  // More than the ring takes: what comes behind it waits.
+  const first = pair.call("take", new Uint8Array(1_000_000));
+  const timeout = 0;
+  await pair.mustFail(
+    () => pair.client.call(pair.connection, "take", [fn, big], { timeout }),
+    "TimeoutError",
+  );
+  assert.equal(await first, 1);
+  assert.equal(await pair.call("take", 1), 1);
+});
+
+test("one way: refused, and over the limit of this side", async () => {
+  await using pair = await Pair.open({ api: takes, client: { sendQueueBytes: 0 } });
+  pair.client.send(pair.connection, "take", [new Uint8Array(1_000_000)]);
+  await pair.mustFail(() => pair.client.send(pair.connection, "take", [fn]), "BackpressureError");
+});
+
+test("the connection is closed", async () => {
+  await using pair = await Pair.open({ api: takes });
+  await pair.call("take");
+  pair.connection.close();
+  for (const call of [() => pair.call("take", fn), () => pair.call("other", fn)]) {
+    await pair.mustFail(call, "ClosedError");
+  }
+  const blocking = () => pair.client.callSync(pair.connection, "take", [fn], 1000);
+  await pair.mustFail(blocking, "ClosedError");
+});
+
+/** A codec whose decoder fails behind the functions of a message that says so. */
+const picky: Codec = {
+  name: "picky",
+  encode: (value, functions) => messagePack.encode(value, functions),
+  decode(bytes, functions) {
+    const value = messagePack.decode(bytes, functions);
+    if (Array.isArray(value) && value.includes("poison")) throw new CodecError("poison");
+    return value;
+  },
+};
+
+test("arguments that can't be decoded", async () => {
+  await using pair = await Pair.open({ api: takes, codec: picky });
+  await pair.mustFail(() => pair.call("take", fn, fn, "poison"), "CodecError");
+  assert.equal(await pair.call("take", fn), 1);
+  assert.deepEqual(pair.client.functions, { exported: 1, imported: 0 }, "that one is received");
+});
+
+test("a result that can't be decoded", async () => {
+  await using pair = await Pair.open({ api: { give: () => [fn, "poison"] }, codec: picky });
+  await pair.mustFail(() => pair.call("give"), "CodecError");
+  await until(() => pair.server.functions.exported === 0, "the function is given back");
+  assert.equal(pair.client.functions.imported, 0);
+});
+
+test("results that aren't sent: too large, can't be encoded, given up meanwhile", async () => {
+  const later = Promise.withResolvers<unknown>();
+  const api = {
+    large: () => [fn, big],
+    symbol: () => [fn, Symbol("no")],
+    later: () => later.promise,
+    ping: () => 1,
+  };
+  await using pair = await Pair.open({ api, server: { maxMessageBytes: 1000 } });
+  await pair.mustFail(() => pair.call("large"), "MessageTooLargeError");
+  await pair.mustFail(() => pair.call("symbol"), "CodecError");
+  const controller = new AbortController();
+  const options = { timeout: 10_000, signal: controller.signal };
+  const call = errorOf(() => pair.client.call(pair.connection, "later", [], options));
+  await pair.call("ping");
+  controller.abort(new RangeError("mine"));
+  await call;
+  await pair.call("ping");
+  let cancelled = false;
+  const stream = new ReadableStream({ cancel: () => void (cancelled = true) });
+  later.resolve({ fn, stream });
+  await until(() => cancelled, "the stream in it is cancelled");
+  assert.equal(pair.server.functions.exported, 0);
+});
