@@ -168,6 +168,10 @@ export class Connection implements Source, Responder {
           if (this.#state === "open") this.#reactor.heat(this.#index);
         },
         unexpect: this.#onSettled,
+        pause: () => {
+          const { yielder } = this.#reactor;
+          return yielder.isDue() ? yielder.turn() : undefined;
+        },
         encodeError: (error) => this.#handler.encodeError(error),
         decodeError: (payload) => this.#handler.decodeError(payload),
         heat: () => this.#reactor.heat(this.#index),
@@ -207,10 +211,13 @@ export class Connection implements Source, Responder {
     return this.#sendQueue.waits;
   }
 
-  /** Resolves when nothing waits to be sent; rejects when the peer is gone. */
+  /**
+   * Resolves when nothing waits to be sent, and timers and I/O had their turns; rejects when
+   * the peer is gone.
+   */
   get writable(): Promise<void> {
     if (this.#state !== "open") return Promise.reject(this.#goneError());
-    if (this.#sendQueue.isEmpty) return Promise.resolve();
+    if (this.#sendQueue.isEmpty) return this.#reactor.yielder.pause();
     if (this.#writable === undefined) {
       this.#writable = Promise.withResolvers();
       this.#reactor.ref();

@@ -41,6 +41,8 @@ export interface StreamHost {
   expect(): void;
   /** Takes {@linkcode StreamHost.expect} back. */
   unexpect(): void;
+  /** For a read or a write that doesn't wait: a promise if the event loop is due to have its turn. */
+  pause(): Promise<void> | undefined;
   /** The payload that describes an error to the peer. */
   encodeError(error: unknown): Uint8Array;
   /** The error that a payload describes. */

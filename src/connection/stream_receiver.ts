@@ -74,6 +74,11 @@ export class StreamReceiver implements StreamEnd, HasBytes {
     return this.#first < this.#items.length || this.#bytes.length > 0;
   }
 
+  /** See {@linkcode StreamHost.pause}: before what is there is taken. */
+  pause(): Promise<void> | undefined {
+    return this.#host.pause();
+  }
+
   /** Throws what the stream failed with, if it did. */
   throwIfFailed(): void {
     if (this.#failure !== undefined) throw this.#failure.error;

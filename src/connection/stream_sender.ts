@@ -63,6 +63,11 @@ export class StreamSender implements StreamEnd, WaitsForRoom {
     else this.#closed = task;
   }
 
+  /** See {@linkcode StreamHost.pause}: after what could be written at once. */
+  pause(): Promise<void> | undefined {
+    return this.#host.pause();
+  }
+
   /** Throws why the other side wants no more, or cannot be reached, if so. */
   throwIfStopped(): void {
     if (this.#failure !== undefined) throw this.#failure.error ?? new StreamAbortedError();

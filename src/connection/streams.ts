@@ -34,6 +34,7 @@ export class Streams implements StreamHost {
   readonly writePiece: StreamHost["writePiece"];
   readonly expect: StreamHost["expect"];
   readonly unexpect: StreamHost["unexpect"];
+  readonly pause: StreamHost["pause"];
   readonly encodeError: StreamHost["encodeError"];
   readonly decodeError: StreamHost["decodeError"];
   readonly #window: number;
@@ -54,6 +55,7 @@ export class Streams implements StreamHost {
     this.writePiece = wire.writePiece;
     this.expect = wire.expect;
     this.unexpect = wire.unexpect;
+    this.pause = wire.pause;
     this.encodeError = wire.encodeError;
     this.decodeError = wire.decodeError;
     this.#heat = wire.heat;

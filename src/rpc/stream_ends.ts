@@ -51,7 +51,7 @@ export async function pump(
       return;
     }
     try {
-      const room = write(sender, next.value, encode);
+      const room = write(sender, next.value, encode) ?? sender.pause();
       if (room !== undefined) await room;
     } catch (error) {
       // A value that can't cross is no fault of the source: it is told, as the reader is.
@@ -139,6 +139,8 @@ function valueSource(receiver: StreamReceiver): UnderlyingDefaultSource<unknown>
     start: (controller) => errorsTo(receiver, controller),
     pull(controller) {
       if (!receiver.has && !receiver.isOver) return receiver.wait().then(() => give(controller));
+      const pause = receiver.pause();
+      if (pause !== undefined) return pause.then(() => give(controller));
       give(controller);
       return undefined;
     },
@@ -166,6 +168,8 @@ function byteSource(receiver: StreamReceiver): UnderlyingByteSource {
     start: (controller) => errorsTo(receiver, controller),
     pull(controller) {
       if (receiver.has || receiver.isOver) {
+        const pause = receiver.pause();
+        if (pause !== undefined) return pause.then(() => give(controller, 0));
         give(controller, 0);
         return undefined;
       }
@@ -196,7 +200,7 @@ export function writableOf(sender: StreamSender, encode: EncodeValue): WritableS
       await sender.ready();
       sender.throwIfStopped();
       try {
-        await write(sender, chunk, encode);
+        await (write(sender, chunk, encode) ?? sender.pause());
       } catch (error) {
         sender.fail(error); // A value that can't cross: the stream is over on both sides.
         throw error;
@@ -224,10 +228,11 @@ export class RemoteIterator implements AsyncIterableIterator<unknown>, AsyncDisp
 
   /** See {@linkcode AsyncIterator}. */
   next(): Promise<IteratorResult<unknown>> {
-    if (this.#last === undefined && this.#receiver.has) {
+    const pause = this.#receiver.pause();
+    if (this.#last === undefined && this.#receiver.has && pause === undefined) {
       return Promise.resolve({ done: false, value: this.#receiver.take() });
     }
-    const previous = this.#last;
+    const previous = this.#last ?? pause;
     const read = previous === undefined ? this.#read() : previous.then(() => this.#read());
     const settled: Promise<unknown> = read.then(
       () => this.#settle(settled),

@@ -29,6 +29,7 @@ function table() {
       },
       expect: () => void waiting++,
       unexpect: () => void waiting--,
+      pause: () => undefined,
       encodeError: (reason) => new TextEncoder().encode(String(reason)),
       decodeError: (payload) => new Error(new TextDecoder().decode(payload)),
       heat() {},
