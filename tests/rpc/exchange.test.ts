@@ -9,7 +9,9 @@ import { messagePack } from "../../src/codec/messagepack.ts";
 import type { Connection } from "../../src/connection/connection.ts";
 import { ClientCore } from "../../src/rpc/client_core.ts";
 import { Exchange } from "../../src/rpc/exchange.ts";
+import type { ExchangeOptions } from "../../src/rpc/exchange.ts";
 import { startServer } from "../../src/rpc/server.ts";
+import type { Handle } from "../../src/wake/handle.ts";
 import { assertEmpty, errorOf } from "../support/api.ts";
 import { Scratch } from "../support/scratch.ts";
 import { until, within } from "../support/watchdog.ts";
@@ -33,23 +35,27 @@ class Pair implements AsyncDisposable {
     const pair = new Pair();
     const directory = pair.#scratch.path;
     const { codec = messagePack, api = {} } = options;
-    const make = (isServer: boolean) =>
+    const make = (isServer: boolean, handle: Handle, onGone: ExchangeOptions["onGone"]) =>
       new Exchange({
         codec,
         api: isServer ? api : undefined,
         exposeStacks: true,
         timeout: 10_000,
-        onFailure() {},
-        onPeerError() {},
-        onGone() {},
+        handle,
+        onGone,
       });
-    const server = await startServer("pair", { directory, ...options.server }, codec.name, () => {
-      const exchange = pair.server = make(true);
-      return { handler: exchange, onOpen: (connection) => exchange.use(connection) };
-    });
+    const server = await startServer(
+      "pair",
+      { directory, ...options.server },
+      codec.name,
+      (...given) => {
+        const exchange = pair.server = make(true, ...given);
+        return { handler: exchange, onOpen: (connection) => exchange.use(connection) };
+      },
+    );
     const settings = { directory, reconnect: false, ...options.client };
-    const core = await ClientCore.open("pair", settings, codec.name, () => {
-      const exchange = pair.client = make(false);
+    const core = await ClientCore.open("pair", settings, codec.name, (...given) => {
+      const exchange = pair.client = make(false, ...given);
       return {
         handler: exchange,
         onOpen(connection) {
