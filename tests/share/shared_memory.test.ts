@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import fs from "node:fs";
+import os from "node:os";
 import { test } from "node:test";
 import {
   ArgumentError,
@@ -236,4 +237,26 @@ test("a realm is one member, however many objects it has", async () => {
   assert.equal(inMemory(scratch).length, 2);
   for (const one of all) one.close();
   assert.deepEqual(scratch.files(), []);
+});
+
+const ROOM = 8 * 2 ** 30;
+const hasRoom = (): boolean => {
+  const { bavail, bsize } = fs.statfsSync("/dev/shm");
+  return bavail * bsize > ROOM && os.freemem() > ROOM;
+};
+const isSmall = !fs.existsSync("/dev/shm") || !hasRoom();
+
+test("memory of more than 2 GiB is there to its last byte", { skip: isSmall }, async () => {
+  using scratch = new Scratch();
+  const directory = scratch.path;
+  const size = 2 ** 31 + 4096 + 8;
+  using memory = await SharedMemory.open("large", { size, directory });
+  const array = SharedArray.of(memory, "f64");
+  assert.equal(memory.size, size);
+  assert.equal(memory.bytes.length, size);
+  array.array[array.length - 1] = 7;
+  using same = await SharedMemory.open("large", { directory });
+  assert.ok(same.bytes.subarray(-8).some((byte) => byte !== 0));
+  const mismatch = SharedMemory.open("large", { size: size - 2 ** 31, directory });
+  await assert.rejects(mismatch, ParameterMismatchError);
 });

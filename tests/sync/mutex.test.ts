@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import fs from "node:fs";
 import { test } from "node:test";
 import {
   ArgumentError,
@@ -15,7 +16,7 @@ import { Kind, MembershipLayout, MutexLayout } from "../../src/memory/layout.ts"
 import { Segment } from "../../src/memory/segment.ts";
 import { besideTimer } from "../support/beside_timer.ts";
 import { native, Scratch } from "../support/scratch.ts";
-import { within } from "../support/watchdog.ts";
+import { until, within } from "../support/watchdog.ts";
 
 const sleep = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
 
@@ -231,4 +232,31 @@ test("opening is given up by its signal", async () => {
   await assert.rejects(opening, { message: "enough" });
   await assert.rejects(Mutex.open("m", { directory, signal: stop.signal }), { message: "enough" });
   assert.deepEqual(scratch.files(), []);
+});
+
+const noProc = !fs.existsSync("/proc/self/maps") && "there is no /proc to look for mappings in";
+
+test("closing leaves no mapping or file, whatever is under way", { skip: noProc }, async () => {
+  using scratch = new Scratch();
+  const directory = scratch.path;
+  const mapped = (): number =>
+    fs.readFileSync("/proc/self/maps", "utf8").split("\n").filter((it) => it.includes(directory))
+      .length;
+  for (let round = 0; round < 3; round++) {
+    const mutex = await Mutex.open("m", { directory });
+    const lock = await RwLock.open("l", { directory });
+    const event = await Event.open("e", { directory });
+    const stop = new AbortController();
+    const opening = Mutex.open("m", { directory, signal: stop.signal });
+    const guard = mutex.lockSync();
+    const reading = lock.readSync();
+    const waits = [mutex.lock(), lock.write(), event.wait()];
+    stop.abort(new Error("enough"));
+    for (const it of [mutex, lock, event, mutex, lock, event]) it.close();
+    guard.unlock();
+    reading.unlock();
+    for (const wait of waits) await assert.rejects(wait as Promise<unknown>, ClosedError);
+    await assert.rejects(opening, { message: "enough" });
+    await until(() => mapped() === 0 && scratch.files().length === 0, "the end of all");
+  }
 });
