@@ -5,6 +5,7 @@ import { test } from "node:test";
 import { Channel, connect, serve } from "../../mod.ts";
 import { besideTimer } from "../support/beside_timer.ts";
 import { Scratch } from "../support/scratch.ts";
+import { until } from "../support/watchdog.ts";
 import { Worker } from "../support/workers.ts";
 
 const CHUNK = new Uint8Array(100);
@@ -87,13 +88,16 @@ test("beside loops over streams", async () => {
     });
     await reader.cancel();
     let on = true;
+    let given = 0;
     async function* source() {
       while (on) {
         work(0.2);
+        given++;
         yield 1;
       }
     }
     const drained = client.remote.drain(source());
+    await until(() => given > 0, "the first value is asked for");
     await besideTimer(() => new Promise((resolve) => setTimeout(resolve, 1)));
     on = false;
     assert.ok(await drained > 0);
