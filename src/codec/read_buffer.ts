@@ -7,7 +7,7 @@ import { ArgumentError, CodecError } from "../errors.ts";
 import { copyBytes } from "./copy.ts";
 import { f16 } from "./number_fields.ts";
 
-const decoder = new TextDecoder("utf-8", { fatal: true });
+const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 
 /** A cursor that reads; reading behind the end is a {@linkcode CodecError}. */
 export class ReadBuffer {

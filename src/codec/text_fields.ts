@@ -8,7 +8,7 @@ import { AT, DATA, FieldError, refuse, showValue } from "./field.ts";
 import type { Place, ScalarField } from "./field.ts";
 
 const encoder = new TextEncoder();
-const decoder = new TextDecoder();
+const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
 
 /** Up to so many bytes are read one by one, which is faster than a decoder's call. */
 const SHORT = 32;

@@ -115,3 +115,9 @@ test("a serializer of a fixed size fills up with zeros, and has no more", () => 
   const misspelt = { name: "x", write() {}, read() {}, sise: 8 };
   assert.throws(() => serializer(misspelt), /no option `sise`; there are name, size, write, read/);
 });
+
+test("a byte order mark is a character like any other", () => {
+  const written = new WriteBuffer();
+  written.string("\uFEFFtext");
+  assert.equal(new ReadBuffer(written.toBytes()).string(), "\uFEFFtext");
+});
