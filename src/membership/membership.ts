@@ -99,7 +99,7 @@ export class Membership {
   readonly #parts: string[];
   readonly #hooks: MembershipHooks;
   readonly #memberFile: string;
-  readonly #look = (): void => this.#recoverDead();
+  #unhook: () => void = () => {};
   /** What it claims, and in which generation. */
   readonly #claim: string | undefined;
   readonly #generation: number;
@@ -166,7 +166,7 @@ export class Membership {
       else hooks.onRemoved(error);
     };
     handle.onCutOff(onRemoved);
-    handle.onDeathHint(() => {
+    membership.#unhook = handle.onDeathHint(() => {
       if (membership.#isReplaced()) onRemoved();
       else membership.#recoverDead();
     });
@@ -274,30 +274,6 @@ export class Membership {
     return undefined;
   }
 
-  /** The same for what isn't on a handle yet, blocking the thread. */
-  static join(
-    realm: Realm,
-    parameters: MembershipParameters,
-    hooks: MembershipHooks,
-    source: number,
-  ): Membership {
-    const parts = [parameters.folder, parameters.encoded];
-    let membership: Membership;
-    try {
-      reapDead(realm, parts);
-      membership = realm.directory.locked(
-        parts,
-        (path) => Membership.#enter(realm, parts, path, parameters, hooks, source),
-      );
-    } catch (error) {
-      realm.directory.prune(parts);
-      throw error;
-    }
-    realm.onDeathHint.add(membership.#look);
-    membership.#recoverDead();
-    return membership;
-  }
-
   /**
    * Ends the membership, in the background if another process holds the folder's lock. The
    * pattern has given back all that it held, and doesn't use the segment any more. For
@@ -306,7 +282,7 @@ export class Membership {
   leave(stayMapped = false): void {
     if (this.#closed) return;
     this.#closed = true;
-    this.#realm.onDeathHint.delete(this.#look);
+    this.#unhook();
     const { directory } = this.#realm;
     let isOut = false;
     this.#realm.eventually(() => {
@@ -342,7 +318,7 @@ export class Membership {
       recovered = BUSY;
     }
     if (recovered === BUSY) {
-      this.#startTimer(this.#look, this.#retryDelay);
+      this.#startTimer(() => this.#recoverDead(), this.#retryDelay);
       this.#retryDelay = Math.min(2 * this.#retryDelay, LONGEST_RETRY);
       return;
     }

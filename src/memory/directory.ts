@@ -12,7 +12,7 @@
  */
 import type { Binding } from "../platform/binding.ts";
 import { Status } from "../platform/binding.ts";
-import { ArgumentError, DirectoryError, TimeoutError } from "../errors.ts";
+import { ArgumentError, DirectoryError } from "../errors.ts";
 import { statusError } from "./status.ts";
 
 const encoder = new TextEncoder();
@@ -103,7 +103,7 @@ export class RuntimeDirectory {
   /**
    * Runs `task` under the lock of `root/parts…`, or returns {@linkcode BUSY} at once if
    * another process holds it. The directory is made before. The system drops the lock of
-   * a holder that dies.
+   * a holder that dies. `Realm.locked` waits for it.
    */
   tryLocked<T>(parts: string[], task: (path: string) => T): T | typeof BUSY {
     const { shim } = this.binding;
@@ -111,31 +111,6 @@ export class RuntimeDirectory {
       const handle = shim.cw_directory_lock(nativePath(path), 0);
       if (handle === Status.notFound) return "gone";
       if (handle === Status.timeout || handle === Status.busy) return BUSY;
-      if (handle < 0) throw statusError(shim, handle, "lock the directory", path);
-      try {
-        return task(path);
-      } finally {
-        shim.cw_directory_unlock(handle);
-      }
-    });
-  }
-
-  /**
-   * Runs `task` under the lock of `root/parts…`, blocking the thread while another process
-   * holds it: see {@linkcode RuntimeDirectory.tryLocked} and `Realm.locked`.
-   */
-  locked<T>(parts: string[], task: (path: string) => T): T {
-    const { shim } = this.binding;
-    return this.within(parts, (path) => {
-      const handle = shim.cw_directory_lock(nativePath(path), LOCK_TIMEOUT_MS * 1000);
-      if (handle === Status.notFound) return "gone";
-      if (handle === Status.timeout) {
-        throw new TimeoutError(
-          `waiting for the lock of ${path}`,
-          LOCK_TIMEOUT_MS,
-          "a process that is stopped may hold it",
-        );
-      }
       if (handle < 0) throw statusError(shim, handle, "lock the directory", path);
       try {
         return task(path);

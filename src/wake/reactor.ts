@@ -50,7 +50,7 @@ export interface Source {
    * Ends the source, because its `poll` or `arm` threw: a table in shared memory that makes
    * no sense, for one. Other sources go on.
    */
-  fail?(error: unknown): void;
+  fail(error: unknown): void;
 }
 
 /** How long a reactor polls without finding work before it parks; about what a wake costs. */
@@ -79,15 +79,10 @@ interface Slot {
 }
 
 /** The source of an index that is reserved. */
-const IDLE: Source = { poll: () => Polled.nothing, arm: () => true };
+const IDLE: Source = { poll: () => Polled.nothing, arm: () => true, fail() {} };
 
 /** What is neither a user's failure nor the end of something that is open. */
 const reportFailure = errorSink(undefined);
-
-function endSource(source: Source, error: unknown): void {
-  if (source.fail === undefined) throw error;
-  source.fail(error);
-}
 
 /** See the module. */
 export class Reactor {
@@ -371,7 +366,7 @@ export class Reactor {
     const at = this.#hot.indexOf(slot);
     if (at >= 0) this.#hot.splice(at, 1);
     slot.hot = false;
-    this.guard(() => endSource(slot.source, error));
+    this.guard(() => slot.source.fail(error));
   }
 
   /** Runs a task that must not end anything else; no caller could handle what it throws. */
@@ -515,7 +510,7 @@ export class Reactor {
       try {
         source.poll();
       } catch (error) {
-        this.guard(() => endSource(source, error));
+        this.guard(() => source.fail(error));
         if (!isDone()) throw error; // its end didn't end the wait
       }
       if (isDone()) return true;

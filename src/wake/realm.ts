@@ -127,28 +127,6 @@ export class Realm {
     return realm;
   }
 
-  /**
-   * Makes something that is open in the realm of a directory and that gives the `closer` it gets
-   * to {@linkcode Realm.release} when it closes; `close` does that when the process or worker ends.
-   */
-  static async open<T>(
-    directory: string | undefined,
-    make: (realm: Realm, closer: () => void) => T,
-    close: (made: T) => void,
-  ): Promise<T> {
-    let made: T | undefined;
-    const closer = (): void => {
-      if (made !== undefined) close(made);
-    };
-    const realm = await Realm.acquire(directory, closer);
-    try {
-      return made = make(realm, closer);
-    } catch (error) {
-      realm.release(closer);
-      throw error;
-    }
-  }
-
   /** Does something with the realm of a directory, which lives on if the task uses it. */
   static async visit<T>(
     directory: string | undefined,

@@ -2,10 +2,8 @@
 
 import process from "node:process";
 import { Kind } from "../../src/memory/layout.ts";
-import { Membership } from "../../src/membership/membership.ts";
-import { Realm } from "../../src/wake/realm.ts";
+import { joinMember } from "../support/realm.ts";
 
-const realm = await Realm.acquire(process.argv[2], () => {});
 const parameters = {
   folder: "queue",
   name: "jobs",
@@ -15,6 +13,6 @@ const parameters = {
   capacity: undefined,
   defaultCapacity: 4096,
 };
-Membership.join(realm, parameters, { recover: () => {} }, 1);
+await joinMember(process.argv[2]!, parameters);
 console.log("joined");
 setInterval(() => {}, 1000);

@@ -6,8 +6,8 @@ import { test } from "node:test";
 import { CapacityMismatchError, KindMismatchError, LimitError } from "../../src/errors.ts";
 import { Kind, MAX_MEMBERS, Member, MembershipLayout } from "../../src/memory/layout.ts";
 import { Membership } from "../../src/membership/membership.ts";
-import type { MembershipHooks, MembershipParameters } from "../../src/membership/membership.ts";
-import { withRealm } from "../support/realm.ts";
+import type { MembershipParameters } from "../../src/membership/membership.ts";
+import { joinMember, withRealm } from "../support/realm.ts";
 import { runtimeCommand } from "../support/process.ts";
 import { until, within } from "../support/watchdog.ts";
 
@@ -20,17 +20,16 @@ const parameters: MembershipParameters = {
   capacity: undefined,
   defaultCapacity: 4096,
 };
-const hooks: MembershipHooks = { recover: () => {} };
 
 test("members share a segment that goes with the last of them", () =>
-  withRealm((realm, scratch) => {
-    const one = Membership.join(realm, parameters, hooks, 1);
-    const two = Membership.join(realm, parameters, hooks, 2);
+  withRealm(async (_realm, scratch) => {
+    const one = await joinMember(scratch.path, parameters);
+    const two = await joinMember(scratch.path, parameters);
     assert.deepEqual([one.index, two.index], [0, 1]);
     one.segment.setU32(MembershipLayout.words, 77);
     assert.equal(two.segment.u32(MembershipLayout.words), 77);
     one.leave();
-    const three = Membership.join(realm, parameters, hooks, 3);
+    const three = await joinMember(scratch.path, parameters);
     assert.equal(three.index, 0, "the free slot");
     two.leave();
     three.leave();
@@ -40,16 +39,16 @@ test("members share a segment that goes with the last of them", () =>
 
 test("a durable one stays, and can be removed when nobody uses it", () =>
   withRealm(async (realm, scratch) => {
-    const first = Membership.join(realm, parameters, hooks, 1);
+    const first = await joinMember(scratch.path, parameters);
     first.segment.setU32(MembershipLayout.words, 5);
-    const second = Membership.join(realm, { ...parameters, durable: true }, hooks, 2);
+    const second = await joinMember(scratch.path, { ...parameters, durable: true });
     second.leave();
     assert.equal(await Membership.remove(realm, "queue", "jobs"), false, "in use");
     first.leave();
     assert.deepEqual(scratch.files().filter((file) => file.startsWith("queue")), [
       "queue/jobs/durable",
     ]);
-    const again = Membership.join(realm, parameters, hooks, 3);
+    const again = await joinMember(scratch.path, parameters);
     assert.equal(again.segment.u32(MembershipLayout.words), 5);
     again.leave();
     assert.equal(await Membership.remove(realm, "queue", "jobs"), true);
@@ -58,15 +57,15 @@ test("a durable one stays, and can be removed when nobody uses it", () =>
   }));
 
 test("what doesn't match is refused, and leaves nothing behind", () =>
-  withRealm((realm, scratch) => {
-    const one = Membership.join(realm, parameters, hooks, 1);
+  withRealm(async (_realm, scratch) => {
+    const one = await joinMember(scratch.path, parameters);
     const before = scratch.files();
-    assert.throws(
-      () => Membership.join(realm, { ...parameters, capacity: 8192 }, hooks, 2),
+    await assert.rejects(
+      joinMember(scratch.path, { ...parameters, capacity: 8192 }),
       CapacityMismatchError,
     );
-    assert.throws(
-      () => Membership.join(realm, { ...parameters, kind: Kind.pipe }, hooks, 2),
+    await assert.rejects(
+      joinMember(scratch.path, { ...parameters, kind: Kind.pipe }),
       KindMismatchError,
     );
     assert.deepEqual(scratch.files(), before);
@@ -74,19 +73,17 @@ test("what doesn't match is refused, and leaves nothing behind", () =>
   }));
 
 test("member 257 is refused", () =>
-  withRealm((realm) => {
-    const all = Array.from(
-      { length: MAX_MEMBERS },
-      () => Membership.join(realm, parameters, hooks, 1),
-    );
-    assert.throws(() => Membership.join(realm, parameters, hooks, 1), LimitError);
+  withRealm(async (_realm, scratch) => {
+    const all: Membership[] = [];
+    while (all.length < MAX_MEMBERS) all.push(await joinMember(scratch.path, parameters));
+    await assert.rejects(joinMember(scratch.path, parameters), LimitError);
     for (const one of all) one.leave();
   }));
 
 test("a flag is taken once, by the one who rings", () =>
-  withRealm((realm) => {
-    const one = Membership.join(realm, parameters, hooks, 1);
-    const two = Membership.join(realm, parameters, hooks, 2);
+  withRealm(async (_realm, scratch) => {
+    const one = await joinMember(scratch.path, parameters);
+    const two = await joinMember(scratch.path, parameters);
     two.members.setWaiting(two.index);
     assert.equal(one.members.ringOne(), true);
     assert.equal(one.members.ringOne(), false);
@@ -108,12 +105,10 @@ test("a member that is killed is recovered once, and its slot is free again", ()
   withRealm(async (realm, scratch) => {
     const recovered: number[] = [];
     let told = 0;
-    const one = Membership.join(
-      realm,
-      parameters,
-      { recover: (_, member) => recovered.push(member), onRecovered: () => told++ },
-      1,
-    );
+    const one = await joinMember(scratch.path, parameters, {
+      recover: (_, member) => recovered.push(member),
+      onRecovered: () => told++,
+    });
     const killed = await startMember(scratch.path);
     assert.equal(one.members.isJoined(1), true);
     killed.kill("SIGKILL");
@@ -131,7 +126,7 @@ test("a segment whose members all died unnoticed goes before anybody joins", () 
     const killed = await startMember(scratch.path);
     killed.kill("SIGKILL");
     await once(killed, "exit");
-    const one = Membership.join(realm, { ...parameters, capacity: 8192 }, hooks, 1);
+    const one = await joinMember(scratch.path, { ...parameters, capacity: 8192 });
     assert.equal(one.index, 0);
     one.leave();
   }));

@@ -88,7 +88,7 @@ test("a link instead of a directory is refused, at every level", () => {
   const linked = new RuntimeDirectory(native, scratch.at("link"));
   assert.throws(() => linked.within([], (folder) => folder), isLinkError);
   assert.throws(() => scratch.directory.within(["link", "below"], (folder) => folder), isLinkError);
-  assert.throws(() => linked.locked([], (folder) => folder), isLinkError);
+  assert.throws(() => linked.tryLocked([], (folder) => folder), isLinkError);
 });
 
 function isLinkError(error: unknown): boolean {
@@ -191,7 +191,7 @@ test("prune removes what is empty, and nothing else", () => {
 test("prune leaves a folder whose lock is held", () => {
   using scratch = new Scratch();
   const { directory } = scratch;
-  directory.locked(["rpc", "a"], (folder) => {
+  directory.tryLocked(["rpc", "a"], (folder) => {
     directory.prune(["rpc", "a"]);
     assert.ok(fs.existsSync(folder));
   });
@@ -204,11 +204,11 @@ test("the lock is given back when the task throws", () => {
   const { directory } = scratch;
   for (let i = 0; i < 3; i++) {
     assert.throws(() =>
-      directory.locked(["rpc"], () => {
+      directory.tryLocked(["rpc"], () => {
         throw new RangeError("mine");
       }), RangeError);
   }
-  assert.equal(directory.locked(["rpc"], (folder) => folder), scratch.at("rpc"));
+  assert.equal(directory.tryLocked(["rpc"], (folder) => folder), scratch.at("rpc"));
 });
 
 test("one at a time holds the lock, while the folder comes and goes", async () => {

@@ -32,8 +32,8 @@ const numbers = (from: number, to: number): string[] =>
   Array.from({ length: to - from }, (_, i) => `${from + i}`);
 
 test("messages of one producer stay in order, over all chunks and back to the first", () =>
-  withEnds(CAPACITY, (join) => {
-    const [a, b] = [join(), join()];
+  withEnds(CAPACITY, async (join) => {
+    const [a, b] = [await join(), await join()];
     let put = 0;
     let got = 0;
     for (let round = 0; round < 50; round++) {
@@ -45,8 +45,8 @@ test("messages of one producer stay in order, over all chunks and back to the fi
   }));
 
 test("a message takes up to a whole chunk; a full queue takes them again when one is done", () =>
-  withEnds(CAPACITY, (join) => {
-    const [a, b] = [join(), join()];
+  withEnds(CAPACITY, async (join) => {
+    const [a, b] = [await join(), await join()];
     const large = "x".repeat(WHOLE);
     for (let i = 0; i < QUEUE_CHUNKS; i++) assert.equal(a.put(large), true);
     assert.equal(a.put(large), false);
@@ -58,8 +58,8 @@ test("a message takes up to a whole chunk; a full queue takes them again when on
   }));
 
 test("who finds a chunk held goes on to another one, and never back to one before it", () =>
-  withEnds(CAPACITY, (join) => {
-    const [a, b, c] = [join(), join(), join()];
+  withEnds(CAPACITY, async (join) => {
+    const [a, b, c] = [await join(), await join(), await join()];
     assert.ok(a.put("a1"));
     setState(a, 0, filling(b.member)); // b is stopped while it holds the chunk
     assert.ok(a.put("a2"));
@@ -70,8 +70,8 @@ test("who finds a chunk held goes on to another one, and never back to one befor
   }));
 
 test("a message that came into an earlier chunk meanwhile is taken before", () =>
-  withEnds(CAPACITY, (join) => {
-    const [a, b, c] = [join(), join(), join()];
+  withEnds(CAPACITY, async (join) => {
+    const [a, b, c] = [await join(), await join(), await join()];
     a.put("a1");
     setState(a, 0, filling(b.member));
     a.put("a2");
@@ -83,8 +83,8 @@ test("a message that came into an earlier chunk meanwhile is taken before", () =
   }));
 
 test("what is taken keeps its room, until it is done", () =>
-  withEnds(CAPACITY, (join) => {
-    const [a, b] = [join(), join()];
+  withEnds(CAPACITY, async (join) => {
+    const [a, b] = [await join(), await join()];
     const large = "x".repeat(WHOLE);
     while (a.put(large));
     assert.equal(b.claim(true), large);
@@ -96,8 +96,8 @@ test("what is taken keeps its room, until it is done", () =>
   }));
 
 test("what is given back comes first, marked, to whoever asks", () =>
-  withEnds(CAPACITY, (join) => {
-    const [a, b, c] = [join(), join(), join()];
+  withEnds(CAPACITY, async (join) => {
+    const [a, b, c] = [await join(), await join(), await join()];
     for (const text of numbers(0, 500)) a.put(text);
     assert.equal(b.claim(true), "0");
     const taken = takenBy(b);
@@ -114,8 +114,8 @@ test("what is given back comes first, marked, to whoever asks", () =>
   }));
 
 test("how often a message was given back is counted, up to a largest number", () =>
-  withEnds(CAPACITY, (join) => {
-    const [a, b, c] = [join(), join(), join()];
+  withEnds(CAPACITY, async (join) => {
+    const [a, b, c] = [await join(), await join(), await join()];
     a.put("a");
     for (let returns = 0; returns < 40_000; returns++) {
       assert.equal(b.claim(true), "a");
@@ -129,8 +129,8 @@ test("how often a message was given back is counted, up to a largest number", ()
   }));
 
 test("a chunk that somebody reads isn't used again, others are", () =>
-  withEnds(CAPACITY, (join) => {
-    const [a, b] = [join(), join()];
+  withEnds(CAPACITY, async (join) => {
+    const [a, b] = [await join(), await join()];
     const large = "x".repeat(WHOLE);
     while (a.put(large));
     assert.equal(b.drain().length, QUEUE_CHUNKS);
@@ -144,8 +144,8 @@ test("a chunk that somebody reads isn't used again, others are", () =>
   }));
 
 test("death while filling: what was made ready counts, the rest was never there", () =>
-  withEnds(CAPACITY, (join) => {
-    const [a, b, c] = [join(), join(), join()];
+  withEnds(CAPACITY, async (join) => {
+    const [a, b, c] = [await join(), await join(), await join()];
     for (const text of numbers(0, 20)) a.put(text);
     // As if a had died after its third message, before it wrote where the records end.
     setState(a, 0, filling(a.member));
@@ -158,8 +158,8 @@ test("death while filling: what was made ready counts, the rest was never there"
   }));
 
 test("death while beginning or retiring a chunk: it is free", () =>
-  withEnds(CAPACITY, (join) => {
-    const [a, b] = [join(), join()];
+  withEnds(CAPACITY, async (join) => {
+    const [a, b] = [await join(), await join()];
     setState(a, 3, filling(a.member));
     setState(a, 4, ChunkState.retired | (a.member << 8));
     recoverMember(b.pool, a.member, b.member);
@@ -171,8 +171,8 @@ test("death while beginning or retiring a chunk: it is free", () =>
   }));
 
 test("death with messages taken: they are ready, marked, and done only once", () =>
-  withEnds(CAPACITY, (join) => {
-    const [a, b, c] = [join(), join(), join()];
+  withEnds(CAPACITY, async (join) => {
+    const [a, b, c] = [await join(), await join(), await join()];
     for (const text of numbers(0, 300)) a.put(text);
     for (let i = 0; i < 100; i++) assert.equal(b.claim(true), `${2 * i}`, `${c.claim()}`);
     setHazard(b, b.member, 1);
@@ -188,8 +188,8 @@ test("death with messages taken: they are ready, marked, and done only once", ()
   }));
 
 test("messages are counted", () =>
-  withEnds(CAPACITY, (join) => {
-    const [a, b] = [join(), join()];
+  withEnds(CAPACITY, async (join) => {
+    const [a, b] = [await join(), await join()];
     assert.equal(b.reader.count(), 0);
     for (const text of numbers(0, 1000)) a.put(text);
     assert.equal(b.reader.count(), 1000);

@@ -6,8 +6,8 @@ import { ChunkReader } from "../../src/queue/reader.ts";
 import { ChunkWriter } from "../../src/queue/writer.ts";
 import { Kind } from "../../src/memory/layout.ts";
 import type { Segment } from "../../src/memory/segment.ts";
-import { Membership } from "../../src/membership/membership.ts";
-import { Realm } from "../../src/wake/realm.ts";
+import type { Membership } from "../../src/membership/membership.ts";
+import { joinMember } from "../support/realm.ts";
 import { Scratch } from "../support/scratch.ts";
 
 /** One member: it can write and read. */
@@ -54,28 +54,22 @@ const decoder = new TextDecoder();
 /** Runs a task with a function that makes one more member of a queue. */
 export async function withEnds(
   capacity: number,
-  task: (join: () => Ends, scratch: Scratch) => void | Promise<void>,
+  task: (join: () => Promise<Ends>, scratch: Scratch) => void | Promise<void>,
 ): Promise<void> {
   using scratch = new Scratch();
-  const closer = (): void => {};
-  const realm = await Realm.acquire(scratch.path, closer);
   const joined: Ends[] = [];
-  const join = (): Ends => {
-    const membership = Membership.join(
-      realm,
-      {
-        folder: "queue",
-        name: "ends",
-        encoded: "ends",
-        kind: Kind.queue,
-        dataBytes: queueBytes,
-        capacity,
-        defaultCapacity: capacity,
-      },
-      { check: checkQueue, recover: () => {} },
-      0,
-    );
-    const ends = new Ends(membership);
+  const parameters = {
+    folder: "queue",
+    name: "ends",
+    encoded: "ends",
+    kind: Kind.queue,
+    dataBytes: queueBytes,
+    capacity,
+    defaultCapacity: capacity,
+  };
+  const hooks = { check: checkQueue, recover: () => {} };
+  const join = async (): Promise<Ends> => {
+    const ends = new Ends(await joinMember(scratch.path, parameters, hooks));
     joined.push(ends);
     return ends;
   };
@@ -83,6 +77,5 @@ export async function withEnds(
     await task(join, scratch);
   } finally {
     for (const { membership } of joined) membership.leave();
-    realm.release(closer);
   }
 }

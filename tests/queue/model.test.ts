@@ -32,10 +32,10 @@ class Model {
   readonly haunted = new Map<number, number>();
   largest: number;
 
-  constructor(join: () => Ends, random: Random) {
+  constructor(members: Ends[], ghost: Ends, random: Random) {
     this.random = random;
-    this.members = Array.from({ length: 4 }, join);
-    this.ghost = join();
+    this.members = members;
+    this.ghost = ghost;
     this.largest = this.ghost.pool.chunkBytes - 8;
   }
 
@@ -160,8 +160,12 @@ for (const [capacity, rounds, steps] of [[4096, 30, 1500], [65536, 8, 2500]] as 
   test(`random use, ${capacity} bytes, seed ${seed}`, async () => {
     const random = new Random(seed ^ capacity);
     for (let round = 0; round < rounds; round++) {
-      await withEnds(capacity, (join) => {
-        const model = new Model(join, random);
+      await withEnds(capacity, async (join) => {
+        const model = new Model(
+          [await join(), await join(), await join(), await join()],
+          await join(),
+          random,
+        );
         for (let step = 0; step < steps; step++) model.step();
         model.end();
       });

@@ -1,5 +1,8 @@
 // A realm of this process in a directory of its own, and sources for it.
 
+import { Membership } from "../../src/membership/membership.ts";
+import type { MembershipHooks, MembershipParameters } from "../../src/membership/membership.ts";
+import { Handle } from "../../src/wake/handle.ts";
 import { Realm } from "../../src/wake/realm.ts";
 import { Polled, type Reactor, type Source } from "../../src/wake/reactor.ts";
 import { Scratch } from "./scratch.ts";
@@ -16,6 +19,23 @@ export async function withRealm(
   } finally {
     realm.release(closer);
   }
+}
+
+/** A member of a shared segment, on a handle of its own. */
+export async function joinMember(
+  directory: string,
+  parameters: MembershipParameters,
+  hooks: MembershipHooks = { recover: () => {} },
+): Promise<Membership> {
+  return await Handle.open({ what: "a member", directory }, async (handle) => {
+    const membership = await Membership.open(handle, parameters, hooks);
+    const { leave } = membership;
+    membership.leave = (stayMapped) => {
+      leave.call(membership, stayMapped);
+      handle.close();
+    };
+    return membership;
+  });
 }
 
 /** A source that counts how often it is polled after it was rung. */
@@ -35,5 +55,9 @@ export class RungSource implements Source {
 
   arm(): boolean {
     return true;
+  }
+
+  fail(error: unknown): void {
+    throw error;
   }
 }

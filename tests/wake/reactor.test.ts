@@ -73,6 +73,10 @@ class TestSource implements Source {
     return Polled.done;
   }
 
+  fail(error: unknown): void {
+    throw error;
+  }
+
   arm(): boolean {
     this.arms++;
     return this.work === 0;
