@@ -76,11 +76,12 @@ export class QueueConsumer<T> {
 
   /** Takes the next message until it is acknowledged or given back. */
   take(): Delivery<T> | undefined {
-    const taken = this.#take();
-    if (taken === undefined) return undefined;
-    const { payload, returns } = this.#core.reader;
+    if (!this.#take()) return undefined;
+    const { reader } = this.#core;
+    const { payload, returns } = reader;
+    // Before it is decoded: a codec may use the queue, and the reader with it.
+    const held = new Held(this.#core, this.#policy, reader, payload, returns + 1);
     const value = this.#decode(payload);
-    const held = new Held(this.#core, this.#policy, taken, payload, returns + 1);
     const delivery = new Delivery<T>({
       value,
       error: this.#failure,
@@ -93,16 +94,15 @@ export class QueueConsumer<T> {
     return delivery;
   }
 
-  /** Takes the next message that wasn't delivered too often. */
-  #take(): Taken | undefined {
+  /** Takes the next message that wasn't delivered too often; the core's reader has it then. */
+  #take(): boolean {
     const { maxAttempts, deadLetters } = this.#policy;
     while (this.#core.take()) {
-      const { chunk, position, word, payload, returns } = this.#core.reader;
-      const taken = { chunk, position, word };
-      if (returns < maxAttempts) return taken;
-      deadLetters!.move(taken, payload);
+      const { reader } = this.#core;
+      if (reader.returns < maxAttempts) return true;
+      deadLetters!.move(takenBy(reader), reader.payload);
     }
-    return undefined;
+    return false;
   }
 
   #takeNext(hasSome: boolean): T | undefined {
@@ -116,8 +116,11 @@ export class QueueConsumer<T> {
   }
 
   #takeAndFinish(): T | undefined {
-    for (let taken = this.#take(); taken !== undefined; taken = this.#take()) {
-      const { payload } = this.#core.reader;
+    while (this.#take()) {
+      const { reader } = this.#core;
+      const { payload } = reader;
+      // A codec may use the queue, and the reader with it.
+      const taken = takenBy(reader);
       const value = this.#decode(payload);
       const holds = this.#codec.memory.takeReceived();
       if (value === undefined && isShortage(this.#failure)) {
@@ -159,6 +162,11 @@ export class QueueConsumer<T> {
       return undefined;
     }
   }
+}
+
+/** The message that a reader has claimed, for later. */
+function takenBy({ chunk, position, word }: Taken): Taken {
+  return { chunk, position, word };
 }
 
 /** A message that a {@linkcode Delivery} stands for. */
