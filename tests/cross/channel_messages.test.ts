@@ -257,4 +257,27 @@ crossTest("statistics count each way", async (t) => {
   assert.equal(silent.stats.timeouts, 1);
 });
 
+crossTest("a process that ends by itself sends first what it was told to send", async (t) => {
+  let bytes = 0;
+  await using channel = await Channel.open(t.name, {
+    capacity: 16384,
+    onMessage: (payload) => void (bytes += payload!.length),
+  });
+  const peer = t.start();
+  await peer.run(async ({ ipc }, name: string) => {
+    const channel = await ipc.Channel.open(name);
+    await channel.whenConnected();
+    setTimeout(() => {
+      for (let i = 0; i < 300; i++) channel.send(new Uint8Array(10_000));
+    }, 100);
+  }, t.name);
+  peer.leave();
+  await channel.whenConnected();
+  // This side is busy meanwhile: nearly all of it waits over there when there is no more to do.
+  await sleep(50);
+  for (const end = performance.now() + 1000; performance.now() < end;);
+  assert.deepEqual(await peer.ended, { code: 0, signal: null });
+  await until(() => bytes === 3_000_000, "all of it");
+});
+
 peersEnd();
