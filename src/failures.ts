@@ -69,10 +69,11 @@ export class OwnPromise {
     return this.#fails ? harmless(promise) : promise;
   }
 
-  /** The function is about to throw. */
-  fails(): void {
+  /** The function is about to throw this. */
+  fails(error: unknown): unknown {
     this.#fails = true;
     if (this.#promise !== undefined) harmless(this.#promise);
+    return error;
   }
 }
 

@@ -14,6 +14,8 @@ import type { ConnectionHandler } from "../connection/handler.ts";
 import type { ConnectionLimits } from "../connection/options.ts";
 import { checkCapacity } from "../memory/capacity.ts";
 import { ReconnectingConnection } from "../connection/reconnecting_connection.ts";
+import { harmless } from "../failures.ts";
+import { nameCaller } from "../stacks.ts";
 import { checkOptions, checkTimeout } from "../options.ts";
 import { limitsOf, OPEN_OPTIONS } from "../connection/options.ts";
 import type { OpenOptions } from "../connection/options.ts";
@@ -171,7 +173,7 @@ export class Channel implements AsyncDisposable {
    * @throws {TimeoutError} Nobody came in time (default: the channel's timeout).
    */
   whenConnected(options?: WaitOptions): Promise<void> {
-    return this.#connection.whenConnected(options);
+    return harmless(this.#connection.whenConnected(options));
   }
 
   /**
@@ -195,7 +197,11 @@ export class Channel implements AsyncDisposable {
    * @throws {DeadlockError} The partner lives in this thread and didn't answer at once.
    */
   requestSync(payload?: Uint8Array, options?: { timeout?: number }): Uint8Array | undefined {
-    return this.#connection.requestSync(noMethod, payload, options?.timeout);
+    try {
+      return this.#connection.requestSync(noMethod, payload, options?.timeout);
+    } catch (error) {
+      throw nameCaller(error, this.requestSync, `"${this.name}"`);
+    }
   }
 
   /**
@@ -221,7 +227,7 @@ export class Channel implements AsyncDisposable {
    * ```
    */
   get writable(): Promise<void> {
-    return this.#connection.writable();
+    return harmless(this.#connection.writable());
   }
 
   /** What the channel did so far. */

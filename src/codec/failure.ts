@@ -5,6 +5,7 @@
  */
 import * as errors from "../errors.ts";
 import { CausewayError, CodecError, RemoteError } from "../errors.ts";
+import { carryStack, markRemote } from "../stacks.ts";
 import type { Codec, FunctionTable } from "./codec.ts";
 import { isError, tagOf } from "./value_kind.ts";
 
@@ -164,7 +165,9 @@ function describe(error: unknown, withStack: boolean, budget = newBudget(), dept
 export function decodeFailure(codec: Codec, bytes: Uint8Array | undefined): unknown {
   try {
     const value = codec.decode(bytes ?? new Uint8Array(0));
-    return codec.carriesErrors === true ? value : revive(value as Failure, newBudget(), 0);
+    return markRemote(
+      codec.carriesErrors === true ? value : revive(value as Failure, newBudget(), 0),
+    );
   } catch (cause) {
     return new RemoteError("the other side failed, and its error can't be read", { cause });
   }
@@ -175,7 +178,7 @@ function revive(failure: Failure, budget: Budget, depth: number): unknown {
   const { name = "Error", message, stack, cause, errors, properties } = failure;
   if (typeof message !== "string") return failure.thrown;
   const error = blankError(String(name), message, failure.dom === true);
-  if (typeof stack === "string") defineHidden(error, "stack", stack);
+  if (typeof stack === "string") carryStack(error, stack);
   if (depth < MAX_DEPTH) {
     const inner = (each: Failure): unknown => revive(each, budget, depth + 1);
     if (cause !== undefined && budget.left-- > 0) defineHidden(error, "cause", inner(cause));

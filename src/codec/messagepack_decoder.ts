@@ -7,6 +7,7 @@
  * @module
  */
 import { CausewayError, CodecError } from "../errors.ts";
+import { carryStack } from "../stacks.ts";
 import { asciiText } from "./ascii_text.ts";
 import type { FunctionTable } from "./codec.ts";
 import { copyBytes } from "./copy.ts";
@@ -407,7 +408,7 @@ export class Decoder {
     const message = this.#rareKey();
     this.#enter();
     const error = this.#known(blankError(name, message, (flags & ErrorPart.dom) !== 0));
-    if ((flags & ErrorPart.stack) !== 0) defineHidden(error, "stack", this.#rareKey());
+    if ((flags & ErrorPart.stack) !== 0) carryStack(error, this.#rareKey());
     if ((flags & ErrorPart.cause) !== 0) defineHidden(error, "cause", this.#value());
     if ((flags & ErrorPart.errors) !== 0) defineHidden(error, "errors", this.#list());
     if ((flags & ErrorPart.properties) !== 0) this.#properties(error);

@@ -17,6 +17,7 @@ import {
   PeerGoneError,
   TimeoutError,
 } from "../errors.ts";
+import { harmless } from "../failures.ts";
 import type { GoneReason } from "../errors.ts";
 import { ConnectionLayout, Side, SideState } from "../memory/layout.ts";
 import type { Segment } from "../memory/segment.ts";
@@ -264,7 +265,7 @@ export class Connection implements Source, Responder {
     onUnread?: () => void,
   ): Promise<Bytes | undefined> {
     if (this.#calls.isFull || this.#slots.length > 0) {
-      return this.#requestLater(method, payload, options, flags, onUnread);
+      return harmless(this.#requestLater(method, payload, options, flags, onUnread));
     }
     return this.#requestNow(method, payload, options, flags, onUnread);
   }
@@ -276,17 +277,22 @@ export class Connection implements Source, Responder {
     flags: number,
     onUnread: (() => void) | undefined,
   ): Promise<Bytes | undefined> {
-    return new Promise((resolve, reject) => {
-      const waiter = new AsyncWaiter(this.#onSettled, timeout, resolve, reject, onUnread);
+    let waiter: AsyncWaiter | undefined;
+    const promise = new Promise<Bytes | undefined>((resolve, reject) => {
+      const started = new AsyncWaiter(this.#onSettled, timeout, resolve, reject, onUnread);
       try {
         this.#checkSend(payload);
         signal?.throwIfAborted();
-        this.#startCall(method, payload, flags, signal, waiter);
+        this.#startCall(method, payload, flags, signal, started);
       } catch (error) {
         onUnread?.();
         throw error;
       }
+      waiter = started;
     });
+    if (waiter === undefined) return harmless(promise);
+    waiter.promise = promise;
+    return promise;
   }
 
   /** So many calls are under way that this one has to wait until one of them is answered. */

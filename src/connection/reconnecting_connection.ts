@@ -10,6 +10,7 @@
  */
 import { copyBytes } from "../codec/copy.ts";
 import { BackpressureError, isShortage, TimeoutError } from "../errors.ts";
+import { harmless } from "../failures.ts";
 import type { GoneReason } from "../errors.ts";
 import { BUSY } from "../memory/directory.ts";
 import type { Handle } from "../wake/handle.ts";
@@ -264,7 +265,7 @@ export class ReconnectingConnection {
     if (connection !== undefined) {
       return connection.request(method(connection), payload, { timeout, signal });
     }
-    return this.#requestLater(method, payload, timeout, signal);
+    return harmless(this.#requestLater(method, payload, timeout, signal));
   }
 
   async #requestLater(

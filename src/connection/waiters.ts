@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { harmless } from "../failures.ts";
 import type { Waiter } from "./calls.ts";
 
 type Bytes = Uint8Array<ArrayBuffer>;
@@ -11,6 +12,8 @@ type Bytes = Uint8Array<ArrayBuffer>;
 export class AsyncWaiter implements Waiter {
   readonly timeout: number;
   readonly onUnread: (() => void) | undefined;
+  /** The promise that it settles: it is harmless not to await it. */
+  promise: Promise<unknown> | undefined;
   readonly #onSettled: () => void;
   readonly #resolve: (payload: Bytes | undefined) => void;
   readonly #reject: (reason: unknown) => void;
@@ -44,6 +47,7 @@ export class AsyncWaiter implements Waiter {
 
   reject(reason: unknown): void {
     this.#settle();
+    if (this.promise !== undefined) harmless(this.promise);
     this.#reject(reason);
   }
 

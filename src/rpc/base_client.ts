@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { harmless } from "../failures.ts";
 import type { WaitOptions } from "../options.ts";
 import type { Statistics } from "../connection/statistics.ts";
 import type { ClientCore } from "./client_core.ts";
@@ -37,7 +38,7 @@ export abstract class BaseClient implements AsyncDisposable {
    * @throws {ClosedError} The client was closed.
    */
   whenConnected(options?: WaitOptions): Promise<void> {
-    return this.#core.connection.whenConnected(options);
+    return harmless(this.#core.connection.whenConnected(options));
   }
 
   /**
@@ -46,7 +47,7 @@ export abstract class BaseClient implements AsyncDisposable {
    * @throws {PeerGoneError} The server died or closed; what waited was dropped.
    */
   get writable(): Promise<void> {
-    return this.#core.connection.writable();
+    return harmless(this.#core.connection.writable());
   }
 
   /** What this client did so far, over all its connections. */

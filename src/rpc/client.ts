@@ -9,6 +9,8 @@ import { bytesHandler } from "../connection/bytes_handler.ts";
 import type { Connection } from "../connection/connection.ts";
 import type { CallOptions } from "../connection/handler.ts";
 import type { ReconnectingConnection } from "../connection/reconnecting_connection.ts";
+import { OwnPromise } from "../failures.ts";
+import { nameCaller } from "../stacks.ts";
 import { checkOptions } from "../options.ts";
 import { limitsOf } from "../connection/options.ts";
 import type { WaitOptions } from "../options.ts";
@@ -35,9 +37,7 @@ import type { ClientOptions } from "./client_core.ts";
 export class RpcClient extends BaseClient {
   readonly #link: ReconnectingConnection;
   readonly #streams: WeakMap<Connection, ConnectionByteStreams>;
-  readonly #join: (
-    answer: Uint8Array | IncomingStream | undefined,
-  ) => Promise<Uint8Array> | Uint8Array | undefined;
+  readonly #maxMessageBytes: number;
 
   private constructor(
     name: string,
@@ -48,8 +48,7 @@ export class RpcClient extends BaseClient {
     super(name, core);
     this.#link = core.connection;
     this.#streams = streams;
-    this.#join = (answer) =>
-      answer instanceof IncomingStream ? join(answer, maxMessageBytes) : answer;
+    this.#maxMessageBytes = maxMessageBytes;
   }
 
   /**
@@ -89,7 +88,21 @@ export class RpcClient extends BaseClient {
     payload?: Uint8Array | BytesSource,
     options?: WaitOptions,
   ): Promise<Uint8Array | undefined> {
-    return this.#request(payload, options).then(this.#join);
+    const own = new OwnPromise();
+    return own.is(this.#joined(own, payload, options));
+  }
+
+  async #joined(
+    own: OwnPromise,
+    payload: Uint8Array | BytesSource | undefined,
+    options: WaitOptions | undefined,
+  ): Promise<Uint8Array | undefined> {
+    try {
+      const answer = await this.#request(payload, options);
+      return answer instanceof IncomingStream ? await join(answer, this.#maxMessageBytes) : answer;
+    } catch (error) {
+      throw own.fails(nameCaller(error, this.#joined, `"${this.name}"`, options?.signal));
+    }
   }
 
   /**
@@ -106,13 +119,26 @@ export class RpcClient extends BaseClient {
    * for await (const bytes of stream ?? []) console.log(bytes.length);
    * ```
    */
-  async stream(
+  stream(
     payload?: Uint8Array | BytesSource,
     options?: WaitOptions,
   ): Promise<ReadableStream<Uint8Array> | undefined> {
-    const answer = await this.#request(payload, options);
-    if (answer === undefined) return undefined;
-    return answer instanceof IncomingStream ? answer.stream : streamOf(answer);
+    const own = new OwnPromise();
+    return own.is(this.#streamed(own, payload, options));
+  }
+
+  async #streamed(
+    own: OwnPromise,
+    payload: Uint8Array | BytesSource | undefined,
+    options: WaitOptions | undefined,
+  ): Promise<ReadableStream<Uint8Array> | undefined> {
+    try {
+      const answer = await this.#request(payload, options);
+      if (answer === undefined) return undefined;
+      return answer instanceof IncomingStream ? answer.stream : streamOf(answer);
+    } catch (error) {
+      throw own.fails(nameCaller(error, this.#streamed, `"${this.name}"`, options?.signal));
+    }
   }
 
   #request(
@@ -154,11 +180,12 @@ export class RpcClient extends BaseClient {
    * @throws {ArgumentError} The answer is a stream.
    */
   requestSync(payload?: Uint8Array, options?: { timeout?: number }): Uint8Array | undefined {
-    const answer: Uint8Array | IncomingStream | undefined = this.#link.requestSync(
-      zero,
-      payload,
-      options?.timeout,
-    );
+    let answer: Uint8Array | IncomingStream | undefined;
+    try {
+      answer = this.#link.requestSync(zero, payload, options?.timeout);
+    } catch (error) {
+      throw nameCaller(error, this.requestSync, `"${this.name}"`);
+    }
     if (!(answer instanceof IncomingStream)) return answer;
     answer.end.stop(undefined);
     throw new ArgumentError(

@@ -10,6 +10,7 @@ import { encodeArguments } from "../codec/refusal.ts";
 import type { Connection } from "../connection/connection.ts";
 import type { ReconnectingConnection } from "../connection/reconnecting_connection.ts";
 import { OwnPromise } from "../failures.ts";
+import { nameCaller } from "../stacks.ts";
 import { checkOptions, checkTimeout, WAIT_OPTIONS } from "../options.ts";
 import type { OptionsOf, WaitOptions } from "../options.ts";
 import { BaseClient } from "./base_client.ts";
@@ -178,8 +179,7 @@ export class Client<Api> extends BaseClient implements Calls<Api> {
       const left = Math.max(0, timeout - (readClock() - start));
       return await this.#call(path, args, { ...options, timeout: left });
     } catch (error) {
-      own.fails();
-      throw error;
+      throw own.fails(nameCaller(error, this.#callLater, path, options.signal));
     }
   }
 

@@ -20,6 +20,7 @@ import {
   UnknownMethodError,
 } from "../errors.ts";
 import { guardedResult, isPromiseLike, OwnPromise } from "../failures.ts";
+import { nameCaller } from "../stacks.ts";
 import { RecordFlag } from "../ring/record.ts";
 import type { GoneReason } from "../errors.ts";
 import type { AsyncScope } from "../platform/binding.ts";
@@ -128,23 +129,25 @@ export class Exchange implements ConnectionHandler {
     args: unknown[],
     options: CallOptions,
   ): Promise<unknown> {
-    return this.#request(connection, () => this.number(connection, path), args, options);
+    return this.#request(connection, () => this.number(connection, path), path, args, options);
   }
 
   #request(
     connection: Connection,
     method: () => number,
+    path: string,
     args: unknown[],
     options: CallOptions,
   ): Promise<unknown> {
     const own = new OwnPromise();
-    return own.is(this.#run(own, connection, method, args, options));
+    return own.is(this.#run(own, connection, method, path, args, options));
   }
 
   async #run(
     own: OwnPromise,
     connection: Connection,
     method: () => number,
+    path: string,
     args: unknown[],
     options: CallOptions,
   ): Promise<unknown> {
@@ -165,8 +168,7 @@ export class Exchange implements ConnectionHandler {
     } catch (error) {
       // Whoever was called won't read on, or was never called.
       endAll(ends, error);
-      own.fails();
-      throw error;
+      throw own.fails(nameCaller(error, this.#run, callOf(connection, path), signal));
     } finally {
       holds?.release();
     }
@@ -191,7 +193,7 @@ export class Exchange implements ConnectionHandler {
       return this.#valueOf(connection.requestSync(method, payload, timeout, onUnread), ends);
     } catch (error) {
       endAll(ends, error);
-      throw error;
+      throw nameCaller(error, this.callSync, callOf(connection, path));
     } finally {
       holds?.release();
     }
@@ -322,7 +324,7 @@ export class Exchange implements ConnectionHandler {
   #callFunction(id: number, args: unknown[]): Promise<unknown> {
     const { timeout } = this.#options;
     const wrapped = args.map((each) => this.#streams.wrap(each));
-    return this.#request(this.#connection!, functionCall, [id, wrapped], { timeout });
+    return this.#request(this.#connection!, functionCall, "", [id, wrapped], { timeout });
   }
 
   /** One way: like its promise otherwise, it says nothing of a peer that is gone. */
@@ -528,6 +530,11 @@ export class Exchange implements ConnectionHandler {
   onPeerError(error: unknown): void {
     this.#options.handle.reportPeer(error);
   }
+}
+
+/** What a call calls, for stacks. */
+function callOf({ name }: Connection, path: string): string {
+  return path === "" ? `a function of "${name}"` : `${path} of "${name}"`;
 }
 
 /**

@@ -32,6 +32,7 @@
  * @module
  */
 import { ClosedError } from "../errors.ts";
+import { nameCaller } from "../stacks.ts";
 import { errorSink, guarded, peerErrorSink } from "../failures.ts";
 import type { ErrorSink, OnError } from "../failures.ts";
 import type { AsyncScope } from "../platform/binding.ts";
@@ -127,7 +128,7 @@ export class Handle {
     } catch (error) {
       if (handle === undefined) realm.release(closer);
       else handle.close(error);
-      throw error;
+      throw nameCaller(error, Handle.open, "", signal);
     }
   }
 

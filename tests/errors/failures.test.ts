@@ -97,8 +97,7 @@ test("a promise that nobody awaits is harmless, and awaited rejects all the same
       if (wait) await turn();
       fail();
     } catch (error) {
-      own.fails();
-      throw error;
+      throw own.fails(error);
     }
   };
   for (const wait of [true, false]) {
@@ -165,4 +164,37 @@ test("a one-way method that fails is reported with its name", { timeout: 60_000 
     assert.deepEqual(reports, [[`${where}: a failure that nobody waits for:`, boom]]);
     assert.equal(await client.remote.one(), 1);
   }
+});
+
+test("nothing that waits for a partner needs to be awaited", { timeout: 60_000 }, async () => {
+  using scratch = new Scratch();
+  const { path: directory } = scratch;
+  const never = (): Promise<never> => new Promise(() => {});
+  const server = await RpcServer.open("bytes", { directory, onRequest: never });
+  const methods = await serve("methods", { never }, { directory });
+  const channel = await Channel.open("channel", { directory, timeout: 10 });
+  const client = await RpcClient.open("bytes", { directory });
+  const typed = await connect<{ never(): void }>("methods", { directory });
+  const forgetAll = (): void => {
+    void channel.request();
+    void channel.writable;
+    void channel.whenConnected({ timeout: 1 });
+    void client.request();
+    void client.request(undefined, { timeout: 1 });
+    void client.request(5 as never);
+    void client.stream();
+    void client.whenConnected();
+    void client.writable;
+    void typed.remote.never();
+    void typed.with({ timeout: 1, signal: AbortSignal.abort() }).remote.never();
+  };
+  forgetAll();
+  await turn();
+  await server.close();
+  await methods.close();
+  forgetAll();
+  await turn();
+  for (const each of [client, typed, channel]) await each.close();
+  forgetAll();
+  await turn();
 });
