@@ -137,8 +137,11 @@ export interface Binding {
   /** A one-shot timer that doesn't keep the process alive. */
   startTimer(task: () => void, milliseconds: number): Timer;
   stopTimer(timer: Timer): void;
-  /** Runs `task` when the process or worker ends in an orderly way. */
-  onExit(task: () => void): void;
+  /**
+   * Runs `task` when the process or worker ends by itself; `crashed`: by an error that nothing
+   * caught, as far as the runtime tells.
+   */
+  onExit(task: (crashed: boolean) => void): void;
   /**
    * Runs `task` when an uncaught error may be about to end the realm,
    * where a call of the notifier's callback would then crash the process (Deno).

@@ -8,7 +8,7 @@ import type { Binding, Notifier } from "./binding.ts";
 import type { NativeFunction, SymbolTable } from "./host.ts";
 import { declarations } from "./host.ts";
 import { openLibrary } from "./library.ts";
-import { nodeHost } from "./node_host.ts";
+import { nodeHost, onExit } from "./node_host.ts";
 import { inNextTurn, startTimeout, stopTimeout } from "../timers.ts";
 
 type BunFfi = typeof import("bun:ffi");
@@ -57,7 +57,7 @@ export async function load(): Promise<Binding> {
     createNotifier: (task) => createNotifier(ffi, task),
     startTimer: (task, milliseconds) => startTimeout(task, milliseconds).unref(),
     stopTimer: (timer) => stopTimeout(timer as ReturnType<typeof startTimeout>),
-    onExit: (task) => void process.on("exit", task),
+    onExit,
     onFault() {},
   };
 }

@@ -126,7 +126,8 @@ export async function load(): Promise<Binding> {
       return timer;
     },
     stopTimer: (timer) => stopTimeout(timer as number),
-    onExit: (task) => globalThis.addEventListener("unload", task),
+    // It isn't called after an error that nothing caught.
+    onExit: (task) => globalThis.addEventListener("unload", () => task(false)),
     onFault(task) {
       globalThis.addEventListener("error", task);
       globalThis.addEventListener("unhandledrejection", task);

@@ -13,7 +13,7 @@ import { Status } from "./binding.ts";
 import type { NativeFunction, SymbolTable } from "./host.ts";
 import { declarations } from "./host.ts";
 import { openLibrary } from "./library.ts";
-import { nodeHost } from "./node_host.ts";
+import { nodeHost, onExit } from "./node_host.ts";
 import { LibraryError, LimitError, SystemError } from "../errors.ts";
 import { inNextTurn, startTimeout, stopTimeout } from "../timers.ts";
 
@@ -112,7 +112,7 @@ export async function load(): Promise<Binding> {
     createNotifier: (task) => createNotifier(shim, task),
     startTimer: (task, milliseconds) => startTimeout(task, milliseconds).unref(),
     stopTimer: (timer) => stopTimeout(timer as ReturnType<typeof startTimeout>),
-    onExit: (task) => void process.on("exit", task),
+    onExit,
     onFault() {},
   };
 }

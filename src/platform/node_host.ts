@@ -48,3 +48,15 @@ function nodeFiles(): Files {
     remove: (path) => fs().rmSync(path),
   };
 }
+
+/** See `Binding.onExit`. */
+export function onExit(task: (crashed: boolean) => void): void {
+  const { process } = globalThis;
+  let crashed = false;
+  process.on("uncaughtExceptionMonitor", () => {
+    const isCaught = process.listenerCount("uncaughtException") > 0 ||
+      process.hasUncaughtExceptionCaptureCallback?.();
+    if (!isCaught) crashed = true;
+  });
+  process.on("exit", () => task(crashed));
+}

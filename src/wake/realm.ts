@@ -22,7 +22,7 @@ import {
   removeNode,
   sweep,
 } from "../memory/nodes.ts";
-import type { Segment } from "../memory/segment.ts";
+import { Segment } from "../memory/segment.ts";
 import { Reactor } from "./reactor.ts";
 import { readClock } from "../timers.ts";
 
@@ -175,6 +175,22 @@ export class Realm {
         if (!(error instanceof CausewayError)) throw error;
       }
     });
+  }
+
+  /**
+   * Is there no other living node? After a crash the others shall see a death, and clean up; where
+   * there is none, nothing would be cleaned up before the next start.
+   */
+  isAlone(): boolean {
+    try {
+      return !this.directory.list(this.directory.path(NODES)).some((file) =>
+        isNodeId(file) && file !== this.id &&
+        Segment.probeLease(this.binding, this.directory.path(NODES, file)) === true
+      );
+    } catch (error) {
+      if (!(error instanceof CausewayError)) throw error;
+      return false; // out of descriptors: the others clean up
+    }
   }
 
   /**
@@ -382,8 +398,10 @@ let registered = false;
 function closeOnExit(loaded: Binding): void {
   if (registered) return;
   registered = true;
-  loaded.onExit(() => {
-    for (const realm of [...realms.values(), ...cutOff]) realm.closeAll();
+  loaded.onExit((crashed) => {
+    for (const realm of [...realms.values(), ...cutOff]) {
+      if (!crashed || realm.isAlone()) realm.closeAll();
+    }
   });
   // A reactor that is awake isn't called from its watcher's thread.
   loaded.onFault(() => {
