@@ -20,7 +20,7 @@ import {
   QueueChunk,
   QueueLayout,
 } from "../memory/layout.ts";
-import { LARGE, slabFor } from "../ring/slab.ts";
+import { LARGE, Slabs } from "../ring/slab.ts";
 import type { MemberTable } from "../membership/member_table.ts";
 import { JOB_HEADER, returnedWord, returnsIn, STATE_MASK, takenWord } from "./pool.ts";
 import type { ChunkPool } from "./pool.ts";
@@ -56,6 +56,7 @@ export class ChunkReader {
   }
 
   readonly #pool: ChunkPool;
+  readonly #slabs = new Slabs();
   readonly #hazard: number;
   readonly #member: number;
   /** Chunks that may have messages for us, in their order. */
@@ -181,7 +182,7 @@ export class ChunkReader {
       this.payload = new Uint8Array(bytes.subarray(from, from + length));
       return;
     }
-    const slab = slabFor(length);
+    const slab = this.#slabs.for(length);
     this.payload = new Uint8Array(
       slab.buffer,
       slab.append(bytes, words, from >> 2, length),

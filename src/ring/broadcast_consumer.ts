@@ -20,7 +20,7 @@ import type { Segment } from "../memory/segment.ts";
 import { PARTS_FLAG } from "./broadcast_producer.ts";
 import { checkAligned, maxPayload, RECORD_HEADER, RecordKind } from "./record.ts";
 import type { Slab } from "./slab.ts";
-import { LARGE, MAX_BATCH, slabFor } from "./slab.ts";
+import { LARGE, MAX_BATCH, Slabs } from "./slab.ts";
 
 /** How often to begin anew when the publisher overtakes us again and again; then it is a later poll's turn. */
 const TRIES = 64;
@@ -72,6 +72,7 @@ export class BroadcastConsumer {
   #isLost = false;
   #skipped = 0;
 
+  readonly #slabs = new Slabs();
   #slab: Slab | undefined;
   #cursor = 0;
   #batchEnd = 0;
@@ -351,7 +352,7 @@ export class BroadcastConsumer {
 
   /** Copies a batch of small records; the number of the first, or -1 if some were overwritten. */
   #takeBatch(at: number, bytes: number): number {
-    const slab = slabFor(bytes);
+    const slab = this.#slabs.for(bytes);
     const start = slab.append(this.#bytes, this.#words, at, bytes);
     if (!this.#isWhole()) {
       slab.end = start;

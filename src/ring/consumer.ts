@@ -16,7 +16,7 @@ import { RingWords } from "../memory/layout.ts";
 import type { Segment } from "../memory/segment.ts";
 import { checkAligned, maxPayload, RECORD_HEADER, RecordFlag, RecordKind } from "./record.ts";
 import type { Slab } from "./slab.ts";
-import { LARGE, MAX_BATCH, slabFor } from "./slab.ts";
+import { LARGE, MAX_BATCH, Slabs } from "./slab.ts";
 
 /** See the module. After {@linkcode RingConsumer.next} its fields hold the record. */
 export class RingConsumer {
@@ -49,6 +49,7 @@ export class RingConsumer {
   #unreleased = 0;
 
   /** Where the batch is. */
+  readonly #slabs = new Slabs();
   #slab: Slab | undefined;
   /** The records of the batch that are not handled yet: `[cursor, batchEnd)`. */
   #cursor = 0;
@@ -232,7 +233,7 @@ export class RingConsumer {
 
   /** Copies a batch of small records. */
   #takeBatch(at: number, bytes: number): void {
-    const slab = slabFor(bytes);
+    const slab = this.#slabs.for(bytes);
     this.#slab = slab;
     this.#cursor = slab.append(this.#bytes, this.#words, at, bytes);
     this.#batchEnd = slab.end;

@@ -3,14 +3,21 @@
  * other, and which are never written again. So many payloads cost one allocation,
  * views of them can be handed out, and a view that is kept keeps its slab.
  *
+ * Each reader of a ring has slabs of its own: whatever else is in the buffer of a
+ * payload came from the same ring.
+ *
  * @module
  */
 
 /**
- * Bytes of a slab: large enough to make allocation cheap, small enough that
- * one kept view does little harm.
+ * Bytes of the first slab of a reader: there may be thousands that read little.
  */
-const SLAB = 65536;
+const FIRST = 4096;
+/**
+ * Bytes of the largest: large enough to make allocation cheap, small enough that one kept view
+ * does little harm.
+ */
+const LARGEST = 65536;
 /** A payload of this size or more gets memory of its own. */
 export const LARGE = 4096;
 /** The longest batch of records to copy at once: it leaves the producer room to go on. */
@@ -20,11 +27,17 @@ const LOOP_WORDS = 48;
 
 /** See the module. */
 export class Slab {
-  readonly buffer = new ArrayBuffer(SLAB);
-  readonly bytes = new Uint8Array(this.buffer);
-  readonly words = new Int32Array(this.buffer);
+  readonly buffer: ArrayBuffer;
+  readonly bytes: Uint8Array<ArrayBuffer>;
+  readonly words: Int32Array<ArrayBuffer>;
   /** Where the next copy goes, a multiple of 8. */
   end = 0;
+
+  constructor(size: number) {
+    this.buffer = new ArrayBuffer(size);
+    this.bytes = new Uint8Array(this.buffer);
+    this.words = new Int32Array(this.buffer);
+  }
 
   /**
    * Copies `length` bytes from the word with index `at`, given the same memory as
@@ -45,13 +58,19 @@ export class Slab {
   }
 }
 
-let current: Slab | undefined;
+/** The slabs of one reader. */
+export class Slabs {
+  #current: Slab | undefined;
+  #size = FIRST;
 
-/** A slab with room for `bytes`; the whole realm shares it. */
-export function slabFor(bytes: number): Slab {
-  // A user may have transferred a view's buffer, and ours with it.
-  if (current === undefined || SLAB - current.end < bytes || current.bytes.length === 0) {
-    current = new Slab();
+  /** A slab with room for `bytes`. */
+  for(bytes: number): Slab {
+    const current = this.#current;
+    // A user may have transferred a view's buffer, and ours with it.
+    if (current !== undefined && current.bytes.length - current.end >= bytes) return current;
+    while (this.#size < bytes) this.#size *= 2;
+    const slab = this.#current = new Slab(this.#size);
+    this.#size = Math.min(2 * this.#size, LARGEST);
+    return slab;
   }
-  return current;
 }

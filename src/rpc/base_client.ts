@@ -6,16 +6,26 @@
 import { harmless } from "../failures.ts";
 import type { WaitOptions } from "../options.ts";
 import type { Statistics } from "../connection/statistics.ts";
-import type { ClientCore } from "./client_core.ts";
+import type { ReconnectingConnection } from "../connection/reconnecting_connection.ts";
+import type { Handle } from "../wake/handle.ts";
+
+/** What every client is made of; see `client_core.ts`. */
+export interface BaseCore {
+  readonly handle: Handle;
+  readonly connection: ReconnectingConnection;
+  /** The client, once there is one. */
+  client: BaseClient | undefined;
+  close(): Promise<void>;
+}
 
 /** What every client has. */
 export abstract class BaseClient implements AsyncDisposable {
   /** The name of the server. */
   readonly name: string;
-  readonly #core: ClientCore;
+  readonly #core: BaseCore;
 
   /** Made by the library only. */
-  constructor(name: string, core: ClientCore) {
+  constructor(name: string, core: BaseCore) {
     this.name = name;
     this.#core = core;
     core.client = this;

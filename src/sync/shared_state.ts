@@ -8,6 +8,7 @@
  *
  * @module
  */
+import { readClock } from "../timers.ts";
 import { checkOptions, checkTimeout } from "../options.ts";
 import { CorruptSegmentError, TimeoutError } from "../errors.ts";
 import type { FilesRemovedError } from "../errors.ts";
@@ -233,10 +234,10 @@ export class SharedState {
   /** The same, blocking the thread. */
   waitSync<T>(attempt: Attempt<T>, doing: string, { timeout }: WaitLimits): T {
     const what = `${doing} ${this.what}`;
-    const end = performance.now() + timeout;
+    const end = readClock() + timeout;
     // Nothing rings when an earlier lock is given back, and no timer fires meanwhile.
     while (this.isEarlierInUse) {
-      const left = end - performance.now();
+      const left = end - readClock();
       if (left <= 0) throw new TimeoutError(what, timeout);
       this.#askEarlier();
       try {
@@ -245,7 +246,7 @@ export class SharedState {
         if (!(error instanceof TimeoutError)) throw error;
       }
     }
-    return this.waits.waitSync(attempt, what, Math.max(0, end - performance.now()));
+    return this.waits.waitSync(attempt, what, Math.max(0, end - readClock()));
   }
 
   /** Is the member one of this realm? Then it does nothing while this thread is blocked. */

@@ -3,12 +3,11 @@
 import assert from "node:assert/strict";
 import { afterEach, test } from "node:test";
 import process from "node:process";
-import { Channel, PeerGoneError } from "../../mod.ts";
+import { PeerGoneError } from "../../mod.ts";
 import { ConnectionLayout, Header, MAX_SOURCES, Side } from "../../src/memory/layout.ts";
 import { maxPayload, RecordFlag, RecordHeader, RecordKind } from "../../src/ring/record.ts";
-import { assertEmpty, errorOf } from "../support/api.ts";
+import { errorOf } from "../support/api.ts";
 import { HostilePartner } from "../support/hostile.ts";
-import { Scratch } from "../support/scratch.ts";
 import { CAPACITY, Victim } from "../support/victim.ts";
 import { until, within } from "../support/watchdog.ts";
 

@@ -89,13 +89,13 @@ test("beside loops over streams", async () => {
     await reader.cancel();
     let on = true;
     let given = 0;
-    async function* source() {
+    const source = async function* () {
       while (on) {
         work(0.2);
         given++;
         yield 1;
       }
-    }
+    };
     const drained = client.remote.drain(source());
     await until(() => given > 0, "the first value is asked for");
     await besideTimer(() => new Promise((resolve) => setTimeout(resolve, 1)));

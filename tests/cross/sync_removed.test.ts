@@ -137,7 +137,7 @@ crossTest(
       const holder = start();
       assert.equal(await opensAndLocks(holder, name, directory), true);
       holder.kill("SIGSTOP");
-      using mutex = await Mutex.open(name, { directory });
+      using _mutex = await Mutex.open(name, { directory });
       fs.rmSync(`${directory}/nodes`, { recursive: true });
       const passing = start();
       await opensAndLocks(passing, "another", directory);

@@ -102,7 +102,7 @@ async function startMember(directory: string): Promise<ChildProcess> {
 }
 
 test("a member that is killed is recovered once, and its slot is free again", () =>
-  withRealm(async (realm, scratch) => {
+  withRealm(async (_realm, scratch) => {
     const recovered: number[] = [];
     let told = 0;
     const one = await joinMember(scratch.path, parameters, {
@@ -122,7 +122,7 @@ test("a member that is killed is recovered once, and its slot is free again", ()
   }));
 
 test("a segment whose members all died unnoticed goes before anybody joins", () =>
-  withRealm(async (realm, scratch) => {
+  withRealm(async (_realm, scratch) => {
     const killed = await startMember(scratch.path);
     killed.kill("SIGKILL");
     await once(killed, "exit");

@@ -1,7 +1,7 @@
 // The public names of a queue, with all its users in this realm.
 
 import assert from "node:assert/strict";
-import { bytes, type Codec, json, SharedMemory } from "../../mod.ts";
+import { bytes, json, SharedMemory } from "../../mod.ts";
 import * as errors from "../../src/errors.ts";
 import { Queue } from "../../src/queue/queue.ts";
 import { besideTimer } from "../support/beside_timer.ts";

@@ -245,6 +245,7 @@ for (const writer of [257, 0x3fff_ffff, 0x4000_0000, 0x8000_0101]) {
 
 test("what others write into the count of readers doesn't change what is held", () =>
   withLocks(2, async ([one, two], scratch) => {
+    await null;
     const segment = Segment.open(native, scratch.at("rwlock/l/shared"), Kind.rwlock)!;
     const word = MembershipLayout.slots + Member.words;
     const first = one!.readSync();

@@ -88,13 +88,12 @@ test("what can't be done now is done later, and the realm lives until then", asy
 
 test("at the end of a process, what can't be done at once is done before it", async () => {
   const scratch = new Scratch();
-  let realm: Realm;
   let tries = 0;
   const closer = (): void => {
     realm.eventually(() => ++tries < 20 ? BUSY : undefined);
     realm.release(closer);
   };
-  realm = await Realm.acquire(scratch.path, closer);
+  const realm = await Realm.acquire(scratch.path, closer);
   realm.closeAll();
   assert.equal(tries, 20);
   assert.deepEqual(scratch.files(), []);
