@@ -214,6 +214,7 @@ export function writeSide(segment: Segment, side: "a" | "b", node: string, sourc
   const at = ConnectionLayout[side];
   writeNodeId(segment.bytes, at + Side.node, node);
   segment.setU32(at + Side.source, source);
+  // ORDER: the state last: it makes the rest valid.
   segment.setU32(at + Side.state, SideState.open);
 }
 
@@ -236,6 +237,7 @@ export function writeRefusal(segment: Segment, reason: number, value: number): v
   const at = ConnectionLayout.b;
   segment.setU32(at + Side.refusal, reason);
   segment.setU32(at + Side.value, value);
+  // ORDER: the reason before the state that points to it.
   segment.setU32(at + Side.state, SideState.refused);
 }
 

@@ -79,6 +79,7 @@ export class MemberTable {
     for (let i = 1; i < Member.bytes >> 2; i++) Atomics.store(this.#words, at + i, 0);
     Atomics.store(this.#words, at + (Member.source >> 2), source);
     writeNodeId(this.#segment.bytes, (at << 2) + Member.node, this.#realm.id);
+    // ORDER: the state last: it makes the rest valid.
     Atomics.store(this.#words, at, JOINED);
     if (member === used) Atomics.store(this.#words, USED, used + 1);
     return member;

@@ -123,6 +123,7 @@ export class SlotWriter {
   /** Sends the messages in the next `count` slots. */
   publish(count: number): void {
     this.#tail = (this.#tail + count) >>> 0;
+    // ORDER: the messages are written before the tail says that they are there.
     Atomics.store(this.#words, TAIL, this.#tail | 0);
   }
 }
@@ -158,6 +159,7 @@ export class SlotReader {
   /** Gives the next `count` slots back: their messages have arrived. */
   release(count: number): void {
     this.#head = (this.#head + count) >>> 0;
+    // ORDER: the messages are read before the head gives their slots back.
     Atomics.store(this.#words, HEAD, this.#head | 0);
   }
 }

@@ -279,6 +279,7 @@ export class ChunkReader {
   #holdAny(chunk: number): boolean {
     const { words } = this.#pool;
     if (this.#held !== NONE) this.passed = true;
+    // ORDER: the hazard, then the state: a writer that retires the chunk does it the other way round.
     Atomics.store(words, this.#hazard, chunk + 1);
     this.#held = NONE;
     const state = Atomics.load(words, this.#pool.header(chunk, QueueChunk.state));

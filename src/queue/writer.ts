@@ -89,6 +89,7 @@ export class ChunkWriter {
     words[(at + 4) >> 2] = length;
     if (length > LOOP_BYTES) bytes.set(payload, at + JOB_HEADER);
     else for (let i = 0; i < length; i++) bytes[at + JOB_HEADER + i] = payload[i]!;
+    // ORDER: the message, and that none follows yet, are written before it is ready.
     Atomics.store(words, at >> 2, JobState.ready);
     this.#end = end;
   }
@@ -184,6 +185,7 @@ export class ChunkWriter {
       Atomics.store(words, header, state);
       return false;
     }
+    // ORDER: retired, then looked for hazards; a reader sets its hazard, then looks at the state.
     Atomics.store(words, header, this.#retired);
     if (this.#isRead(chunk)) {
       // Not open: a consumer that saw it retired has dropped it, and would miss what came after.
@@ -217,7 +219,7 @@ export class ChunkWriter {
     const { words } = this.#pool;
     const order = (Atomics.add(words, ORDERS, 1) + 1) | 0;
     Atomics.store(words, this.#pool.header(chunk, QueueChunk.order), order);
-    // Before there is a record in it: a consumer that finds none has looked at the old list.
+    // ORDER: before there is a record in it: a consumer that finds none has looked at the old list.
     Atomics.add(words, CHANGES, 1);
     this.#last = chunk;
     this.#lastOrder = order;

@@ -246,7 +246,8 @@ export class BroadcastConsumer {
         continue;
       }
       const at = this.#at();
-      // A plain look costs a tenth of an atomic one. What it finds is confirmed.
+      // ORDER: a plain look costs a tenth of an atomic one. What it finds is confirmed by an atomic
+      // load, and the record is read after that.
       if (words[at] === 0) {
         if (!this.#isLagging() || !this.#beginAnew()) return -1;
         continue;

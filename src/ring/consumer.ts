@@ -165,7 +165,8 @@ export class RingConsumer {
     const words = this.#words;
     for (;;) {
       const at = this.#at();
-      // A plain look costs a tenth of an atomic one. What it finds is confirmed.
+      // ORDER: a plain look costs a tenth of an atomic one. What it finds is confirmed by an atomic
+      // load, and the record is read after that.
       if (words[at] === 0) return false;
       const commit = Atomics.load(words, at);
       const length = (commit >>> 0) - 1;

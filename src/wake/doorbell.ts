@@ -37,6 +37,7 @@ export function ring(shim: Shim, node: Segment, source: number): void {
   const { words } = node;
   const leaf = source >>> 5;
   const summary = source >>> 10;
+  // ORDER: from the bottom to the top, then the bell; the owner goes from the top to the bottom.
   Atomics.or(words, NodeWords.ready + leaf, 1 << (source & 31));
   Atomics.or(words, NodeWords.summary + summary, 1 << (leaf & 31));
   Atomics.or(words, NodeWords.top, 1 << summary);

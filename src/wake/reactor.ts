@@ -466,6 +466,7 @@ export class Reactor {
     if (hot.length > 0) return false;
     this.#holdProcess();
     this.#parked = true;
+    // ORDER: parked, then looked again; a peer that rings sets its bits, then looks at the bell.
     Atomics.store(this.#words, NodeWords.bell, Bell.parked);
     if (!this.#hasNews()) {
       this.#spinPolicy.failed();
@@ -557,6 +558,7 @@ export class Reactor {
     if (this.#closed || !source.arm()) return;
     // It wraps; the FFI of Deno and Node refuses a negative number.
     const block = Atomics.load(words, NodeWords.block) >>> 0;
+    // ORDER: the same as when it parks; the count is read before, so that a wake changes it.
     Atomics.store(words, NodeWords.bell, Bell.blocked);
     if (!this.#hasNews()) {
       const { shim, longestSleep } = this.#binding;
