@@ -27,7 +27,8 @@ export interface Pair {
   readonly side: "a" | "b";
   /** Our source. */
   readonly index: number;
-  readonly peer: Peer;
+  /** Undefined if it died before this side looked: what it wrote before is there to be read. */
+  readonly peer: Peer | undefined;
 }
 
 /** See the module. */
@@ -44,7 +45,8 @@ export class Pairing {
   #path: string | undefined;
 
   /**
-   * `onPaired` gets the partner; `onMissed` is told that nothing came of an answer, and that
+   * `onPaired` gets the partner, also one that has left already but may have written
+   * something; `onMissed` is told that nothing came of an answer, and that
    * it is time to seek again.
    */
   constructor(
@@ -174,20 +176,20 @@ export class Pairing {
   }
 
   #onAnswer(invitation: Invitation): void {
-    const peer = invitation.acquirePeer();
+    const partner = invitation.acquirePartner();
     this.#invitation = undefined;
-    if (peer !== undefined) {
+    if (partner !== undefined) {
       const { segment, index, path } = invitation.accept();
       this.#path = path;
       try {
-        this.#onPaired({ segment, side: "a", index, peer });
+        this.#onPaired({ segment, side: "a", index, peer: partner.peer });
         return;
       } catch (error) {
         if (!(error instanceof CausewayError)) throw error;
         this.#handle.reportPeer(error);
       }
     }
-    // The partner died at once, or wrote garbage.
+    // The partner wrote garbage.
     invitation.withdraw();
     this.#onMissed();
   }

@@ -74,7 +74,8 @@ export class Connection implements Source, Responder {
   readonly #segment: Segment;
   readonly #handler: ConnectionHandler;
   readonly #limits: ConnectionLimits;
-  readonly #peer: Peer;
+  /** Undefined if its node was dead when this side saw its answer. */
+  readonly #peer: Peer | undefined;
   readonly #peerSource: number;
   readonly #peerState: number;
   readonly #ownState: number;
@@ -106,6 +107,7 @@ export class Connection implements Source, Responder {
    * `side` is ours. Both sides of the segment name their node and source; the
    * peer's node was acquired for this connection, which gives it back, also when
    * {@linkcode CorruptSegmentError} is thrown because what the peer wrote makes no sense.
+   * Without a peer, its node is dead already: what it wrote before is read.
    */
   constructor(
     realm: Realm,
@@ -113,7 +115,7 @@ export class Connection implements Source, Responder {
     side: "a" | "b",
     name: string,
     index: number,
-    peer: Peer,
+    peer: Peer | undefined,
     handler: ConnectionHandler,
     limits: ConnectionLimits,
   ) {
@@ -133,7 +135,7 @@ export class Connection implements Source, Responder {
       [this.#producer, this.#consumer] = ringEnds(segment, side);
     } catch (error) {
       realm.reactor.remove(index);
-      realm.releasePeer(peer);
+      if (peer !== undefined) realm.releasePeer(peer);
       segment.close();
       throw error;
     }
@@ -148,8 +150,9 @@ export class Connection implements Source, Responder {
       this.#calls,
     );
     this.#slots = new WaitQueue(realm.reactor, index, () => {});
-    peer.onDeath.add(this.#onDeath);
     realm.reactor.attach(index, this);
+    if (peer === undefined) this.#onPeerDied();
+    else peer.onDeath.add(this.#onDeath);
   }
 
   /** The realm of this side. */
@@ -182,14 +185,19 @@ export class Connection implements Source, Responder {
     );
   }
 
-  /** Is the peer there? */
+  /** Hasn't it ended? */
   get isOpen(): boolean {
     return this.#state === "open";
   }
 
-  /** Id of the peer's node. */
-  get peerId(): string {
-    return this.#peer.id;
+  /** Is the peer there to read, or did it close or die, and only what it wrote is left to be read? */
+  get isPeerThere(): boolean {
+    return this.#state === "open" && !this.#died && !this.#peerClosed();
+  }
+
+  /** Index of its source, for blocking until it ends. */
+  get index(): number {
+    return this.#index;
   }
 
   /** Bytes that wait to be sent. */
@@ -406,7 +414,7 @@ export class Connection implements Source, Responder {
 
   #block(id: number, waiter: BlockingWaiter, timeout: number): void {
     const isDone = (): boolean => waiter.done;
-    if (this.#peer.id === this.#realm.id) {
+    if (this.#peer?.id === this.#realm.id) {
       // The answer can only come from this thread: give the other end its turn.
       if (this.#reactor.runUntilIdle(isDone)) return;
       this.#calls.abandon(id);
@@ -520,7 +528,7 @@ export class Connection implements Source, Responder {
   }
 
   #ringPeer(): void {
-    this.#reactor.ring(this.#peer.segment, this.#peerSource);
+    if (this.#peer !== undefined) this.#reactor.ring(this.#peer.segment, this.#peerSource);
   }
 
   #checkOpen(): void {
@@ -740,8 +748,10 @@ export class Connection implements Source, Responder {
     this.#holdProcess(false);
     if (this.#timer !== undefined) this.#reactor.stopTimer(this.#timer);
     this.#reactor.remove(this.#index);
-    this.#peer.onDeath.delete(this.#onDeath);
-    this.#realm.releasePeer(this.#peer);
+    if (this.#peer !== undefined) {
+      this.#peer.onDeath.delete(this.#onDeath);
+      this.#realm.releasePeer(this.#peer);
+    }
     this.#segment.close();
     this.#rejectAll(this.#goneError());
     if (!byUs) this.#guard(() => this.#handler.onGone(reason, cause));

@@ -100,10 +100,14 @@ export class Invitation implements Source {
     return this.#index;
   }
 
-  /** The partner that answered; `undefined` if it died, or wrote garbage. @throws A shortage. */
-  acquirePeer(): Peer | undefined {
+  /**
+   * The partner that answered, without a `peer` if it is dead; `undefined` if it wrote garbage.
+   *
+   * @throws A shortage.
+   */
+  acquirePartner(): { readonly peer: Peer | undefined } | undefined {
     try {
-      return this.#handle.realm.acquirePeer(readSide(this.#segment, "b").node);
+      return { peer: this.#handle.realm.acquirePeer(readSide(this.#segment, "b").node) };
     } catch (error) {
       if (!(error instanceof CausewayError) || isShortage(error)) throw error;
       this.#handle.reportPeer(error);

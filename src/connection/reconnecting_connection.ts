@@ -64,10 +64,12 @@ export class ReconnectingConnection {
   readonly #waiting = new Set<Waiting<void>>();
   #pastWaits = 0;
   #connection: Connection | undefined;
+  /** One with a peer that left before this side looked: what it wrote is read, and no more. */
+  #departed: Connection | undefined;
   #backlog: { method: MethodOf; payload: Bytes | undefined }[] = [];
   #backlogBytes = 0;
   #retryDelay = FIRST_RETRY;
-  /** Source index to poll in a blocking wait for a connection. */
+  /** Source index to poll in a blocking wait for a connection: of an invitation, or of `#departed`. */
   #invitation: number | undefined;
 
   constructor(handle: Handle, parts: ReconnectingParts) {
@@ -83,7 +85,7 @@ export class ReconnectingConnection {
 
   /** Counters over all connections so far. */
   get statistics(): Statistics {
-    const now = this.#connection?.statistics;
+    const now = (this.#connection ?? this.#departed)?.statistics;
     return now === undefined ? { ...this.#past } : sum(this.#past, now);
   }
 
@@ -107,7 +109,7 @@ export class ReconnectingConnection {
    * of memory or descriptors, is tried again soon. Any other error ends the handle.
    */
   readonly seek = (): void => {
-    if (this.#handle.isClosed || this.#connection !== undefined) return;
+    if (this.#handle.isClosed || this.#hasPeer) return;
     try {
       if (this.#seekOnce()) {
         this.#retryDelay = FIRST_RETRY;
@@ -133,7 +135,7 @@ export class ReconnectingConnection {
   #seekOnce(): boolean {
     const found = this.#parts.seek();
     if (found === BUSY) return false;
-    if (this.#connection === undefined) this.#invitation = found;
+    if (!this.#hasPeer) this.#invitation = found;
     return true;
   }
 
@@ -142,19 +144,50 @@ export class ReconnectingConnection {
     this.#invitation = index;
   }
 
-  /** There is a connection: everything that waits goes on. */
+  /** Is there a peer that writes, or what one has written? */
+  get #hasPeer(): boolean {
+    return this.#connection !== undefined || this.#departed !== undefined;
+  }
+
+  /**
+   * There is a connection: everything that waits goes on. If the peer closed or died before
+   * this side looked, what it wrote is read; what waits to be sent waits for the next one.
+   */
   connected(connection: Connection): void {
+    if (!connection.isPeerThere) {
+      this.#departed = connection;
+      this.#invitation = connection.index;
+      this.#parts.onConnect();
+      return;
+    }
     this.#connection = connection;
     this.#invitation = undefined;
-    const backlog = this.#takeBacklog();
-    try {
-      for (const { method, payload } of backlog) connection.send(method(connection), payload);
-    } catch (error) {
-      // It may be gone already; what waits then waits for the next.
-      if (connection.isOpen) throw error;
-    }
+    this.#sendBacklog(connection);
+    if (this.#connection !== connection) return;
     for (const waiting of [...this.#waiting]) this.#settled(waiting).resolve();
     this.#parts.onConnect();
+  }
+
+  /** Sends what waits. If the connection ends meanwhile, the rest waits for the next. */
+  #sendBacklog(connection: Connection): void {
+    const backlog = this.#backlog;
+    let sent = 0;
+    try {
+      for (; sent < backlog.length; sent++) {
+        const { method, payload } = backlog[sent]!;
+        connection.send(method(connection), payload);
+      }
+    } catch (error) {
+      if (connection.isOpen) throw error;
+    } finally {
+      // Its end may have closed the handle, which drops what waits.
+      if (sent > 0 && this.#backlog === backlog) {
+        for (const { payload } of backlog.splice(0, sent)) {
+          this.#backlogBytes -= payload?.length ?? 0;
+        }
+        if (backlog.length === 0) this.#handle.reactor.unref();
+      }
+    }
   }
 
   /** The connection is gone; looks for the next one if there is to be one. */
@@ -166,19 +199,22 @@ export class ReconnectingConnection {
   }
 
   #disconnected(): void {
-    const connection = this.#connection;
+    const connection = this.#connection ?? this.#departed;
     if (connection === undefined) return;
     this.#connection = undefined;
+    this.#departed = undefined;
+    this.#invitation = undefined;
     Object.assign(this.#past, sum(this.#past, connection.statistics));
     this.#pastWaits += connection.waits;
   }
 
-  #takeBacklog(): { method: MethodOf; payload: Bytes | undefined }[] {
-    const backlog = this.#backlog;
-    if (backlog.length > 0) this.#handle.reactor.unref();
+  /** Forgets what waits to be sent, and returns how many messages that were. */
+  #dropBacklog(): number {
+    const { length } = this.#backlog;
+    if (length > 0) this.#handle.reactor.unref();
     this.#backlog = [];
     this.#backlogBytes = 0;
-    return backlog;
+    return length;
   }
 
   #settled(waiting: Waiting<void>): Waiting<void> {
@@ -189,9 +225,9 @@ export class ReconnectingConnection {
   /** What waits is rejected with the handle's reason. */
   #close(): void {
     const { reason } = this.#handle;
-    this.#connection?.close();
+    (this.#connection ?? this.#departed)?.close();
     this.#disconnected();
-    this.#past.dropped += this.#takeBacklog().length;
+    this.#past.dropped += this.#dropBacklog();
     for (const waiting of [...this.#waiting]) this.#settled(waiting).reject(reason);
   }
 

@@ -94,7 +94,7 @@ export class Dialer {
       this.#refused(invitation, refusal);
       return;
     }
-    const peer = invitation.acquirePeer();
+    const peer = invitation.acquirePartner()?.peer;
     if (peer === undefined) {
       this.#refused(invitation, new PeerGoneError(name, "died"));
       return;

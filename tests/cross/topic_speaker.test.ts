@@ -2,36 +2,13 @@
 // is heard, however they ended.
 
 import assert from "node:assert/strict";
-import fs from "node:fs";
-import os from "node:os";
-import path from "node:path";
 import { json, Publisher } from "../../mod.ts";
 import { MAX_ENDED_PUBLISHERS } from "../../src/memory/layout.ts";
+import { whileBlocked } from "../support/blocked.ts";
 import { type Cross, crossTest, peersEnd } from "../support/cross.ts";
 import { filesIn } from "../support/directories.ts";
 import { noStop, type Peer } from "../support/peers.ts";
 import { until } from "../support/watchdog.ts";
-
-/** Blocks the thread of a peer while `body` runs. */
-async function whileBlocked(peer: Peer, body: () => Promise<void>): Promise<void> {
-  const folder = fs.mkdtempSync(path.join(os.tmpdir(), "causeway-blocked-"));
-  const files = { blocked: path.join(folder, "blocked"), go: path.join(folder, "go") };
-  const blocked = peer.run(async (_, { blocked, go }: typeof files) => {
-    const fs = await import("node:fs");
-    const nap = new Int32Array(new SharedArrayBuffer(4));
-    fs.writeFileSync(blocked, "");
-    while (!fs.existsSync(go)) Atomics.wait(nap, 0, 0, 5);
-  }, files);
-  try {
-    await until(() => fs.existsSync(files.blocked), "its loop is blocked");
-    await body();
-    fs.writeFileSync(files.go, "");
-    await blocked;
-  } finally {
-    fs.writeFileSync(files.go, "");
-    fs.rmSync(folder, { recursive: true });
-  }
-}
 
 type Ending = "closes" | "exits" | "is killed";
 
