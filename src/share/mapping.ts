@@ -1,7 +1,7 @@
 /**
  * The mapping of a shared memory in this realm: one per memory, however many
  * `SharedMemory` objects stand for it. It has a file beside the memory's, so the memory lives
- * as long as some realm has it mapped, and goes with the last.
+ * as long as some realm has it mapped. It goes when the last one lets it go, or is reaped.
  *
  * What this realm opened or made itself stays open until it is closed: the mapping holds it.
  * What it received by reference is closed when it is garbage, so nothing here may hold such

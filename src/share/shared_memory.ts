@@ -239,8 +239,8 @@ export class SharedMemory implements Disposable {
   }
 
   /**
-   * Detaches all views, and gives the memory up. It goes with the last process that has it
-   * open. Calling it again does nothing.
+   * Detaches all views, and gives the memory up. It goes when the last process that has it
+   * open gives it up. Calling it again does nothing.
    */
   close(): void {
     this.#use?.mapping.release(this.#use);
