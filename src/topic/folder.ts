@@ -41,11 +41,13 @@ export interface Participant {
   readonly node: string;
 }
 
+/** Wraps as the 32-bit words that it is compared with. */
 let count = 0;
 
 /** A new participant of this realm. */
 export function newParticipant(realm: Realm, source: number): Participant {
-  return { source, count: ++count, node: realm.id };
+  count = (count + 1) >>> 0;
+  return { source, count, node: realm.id };
 }
 
 /** What users know it by. */
