@@ -743,26 +743,34 @@ export class Connection implements Source, Responder {
     this.#reason = reason;
     // ORDER: the peer reads the ring once more after it has seen this word.
     Atomics.store(this.#segment.words, this.#ownState, SideState.closed);
-    if (reason !== "died") this.#ringPeer();
+    if (reason !== "died") this.#guard(() => this.#ringPeer());
     this.statistics.dropped += this.#sendQueue.discard();
-    this.#holdProcess(false);
-    if (this.#timer !== undefined) this.#reactor.stopTimer(this.#timer);
-    this.#reactor.remove(this.#index);
-    if (this.#peer !== undefined) {
-      this.#peer.onDeath.delete(this.#onDeath);
-      this.#realm.releasePeer(this.#peer);
-    }
-    this.#segment.close();
+    this.#guard(() => this.#holdProcess(false));
+    this.#guard(() => {
+      if (this.#timer !== undefined) this.#reactor.stopTimer(this.#timer);
+    });
+    this.#guard(() => this.#reactor.remove(this.#index));
+    this.#guard(() => this.#releasePeer());
+    this.#guard(() => this.#segment.close());
     this.#rejectAll(this.#goneError());
     if (!byUs) this.#guard(() => this.#handler.onGone(reason, cause));
   }
 
+  #releasePeer(): void {
+    const peer = this.#peer;
+    if (peer === undefined) return;
+    peer.onDeath.delete(this.#onDeath);
+    this.#realm.releasePeer(peer);
+  }
+
   #rejectAll(error: Error): void {
-    for (const waiter of this.#calls.drain()) waiter.reject(error);
-    this.#slots.fail(error);
-    const writable = this.#settleWritable();
-    writable?.promise.catch(() => {});
-    writable?.reject(error);
+    for (const waiter of this.#calls.drain()) this.#guard(() => waiter.reject(error));
+    this.#guard(() => this.#slots.fail(error));
+    this.#guard(() => {
+      const writable = this.#settleWritable();
+      writable?.promise.catch(() => {});
+      writable?.reject(error);
+    });
     this.#guard(() => this.streams.close(error));
     this.#guard(() => this.#dispatcher.abort(error));
   }
