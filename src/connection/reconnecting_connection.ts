@@ -9,7 +9,7 @@
  * @module
  */
 import { copyBytes } from "../codec/copy.ts";
-import { BackpressureError, isShortage, TimeoutError } from "../errors.ts";
+import { isShortage, TimeoutError } from "../errors.ts";
 import { harmless } from "../failures.ts";
 import type { GoneReason } from "../errors.ts";
 import { BUSY } from "../memory/directory.ts";
@@ -17,6 +17,7 @@ import type { Handle } from "../wake/handle.ts";
 import { Waiting } from "../wake/waiting.ts";
 import type { Connection } from "./connection.ts";
 import type { CallOptions } from "./handler.ts";
+import { checkRoom } from "./send_queue.ts";
 import { newStatistics } from "./statistics.ts";
 import type { Statistics } from "./statistics.ts";
 import type { WaitOptions } from "../options.ts";
@@ -353,14 +354,23 @@ export class ReconnectingConnection {
     this.#handle.checkOpen();
     checkPayload(payload, this.#parts.maxMessageBytes);
     const size = payload?.length ?? 0;
-    if (this.#backlog.length > 0 && this.#backlogBytes + size > this.#parts.sendQueueBytes) {
-      this.#past.overflows++;
-      throw new BackpressureError(this.#backlogBytes, size, this.#parts.sendQueueBytes);
-    }
+    this.#checkRoom(size);
     if (this.#backlog.length === 0) this.#handle.reactor.ref();
     this.#backlog.push({ method, payload: payload && copyBytes(payload) });
     this.#backlogBytes += size;
     return false;
+  }
+
+  /** As strict as a connection's send queue, which takes the backlog later. */
+  #checkRoom(size: number): void {
+    const { length } = this.#backlog;
+    if (length === 0) return;
+    try {
+      checkRoom({ queuedBytes: this.#backlogBytes, length }, size, this.#parts.sendQueueBytes);
+    } catch (error) {
+      this.#past.overflows++;
+      throw error;
+    }
   }
 
   /** Resolves when nothing waits to be sent. */

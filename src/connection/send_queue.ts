@@ -90,7 +90,7 @@ export class SendQueue {
     isRefusable: boolean,
   ): boolean {
     const length = payload?.length ?? 0;
-    if (isRefusable && !this.isEmpty) this.#checkRoom(length);
+    if (isRefusable && !this.isEmpty) checkRoom(this, length, this.#limit);
     const pending: Pending = {
       header: RecordHeader.copy(header),
       payload,
@@ -108,15 +108,6 @@ export class SendQueue {
     }
     this.waits++;
     return false;
-  }
-
-  #checkRoom(length: number): void {
-    if (this.queuedBytes + length > this.#limit) {
-      throw new BackpressureError(this.queuedBytes, length, this.#limit);
-    }
-    if (this.length < MAX_QUEUED) return;
-    const advice = `${MAX_QUEUED} messages wait, the most there can be: await \`writable\` first`;
-    throw new BackpressureError(this.queuedBytes, length, this.#limit, advice);
   }
 
   /**
@@ -210,6 +201,23 @@ export class SendQueue {
     this.owed = 0;
     return length;
   }
+}
+
+/**
+ * Is there room for one more message of `length` bytes where some wait, with a limit of bytes?
+ *
+ * @throws {BackpressureError} There isn't.
+ */
+export function checkRoom(
+  waiting: { readonly queuedBytes: number; readonly length: number },
+  length: number,
+  limit: number,
+): void {
+  const { queuedBytes } = waiting;
+  if (queuedBytes + length > limit) throw new BackpressureError(queuedBytes, length, limit);
+  if (waiting.length < MAX_QUEUED) return;
+  const advice = `${MAX_QUEUED} messages wait, the most there can be: await \`writable\` first`;
+  throw new BackpressureError(queuedBytes, length, limit, advice);
 }
 
 /** Does a record of that kind answer to something that the peer did? */

@@ -2,8 +2,8 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { Channel, TimeoutError } from "../../mod.ts";
-import { MAX_CALLS, MOST_OWED } from "../../src/connection/limits.ts";
+import { BackpressureError, Channel, TimeoutError } from "../../mod.ts";
+import { MAX_CALLS, MAX_QUEUED, MOST_OWED } from "../../src/connection/limits.ts";
 import { maxPayload, RecordFlag, RecordHeader, RecordKind } from "../../src/ring/record.ts";
 import { assertEmpty, errorOf } from "../support/api.ts";
 import type { HostilePartner } from "../support/hostile.ts";
@@ -185,4 +185,24 @@ test("more calls than can be under way wait for their turn, in order", async () 
     assert.ok(order.every((number, i) => number === i));
   }
   assertEmpty(scratch);
+});
+
+test("messages without bytes that wait for a partner are bounded, and reach it", async () => {
+  using scratch = new Scratch();
+  await using channel = await Channel.open("name", { directory: scratch.path });
+  for (let i = 0; i < MAX_QUEUED; i++) channel.send();
+  assert.throws(() => channel.send(), (error) => {
+    assert.ok(error instanceof BackpressureError, String(error));
+    assert.match(error.message, new RegExp(`${MAX_QUEUED} messages wait`));
+    return true;
+  });
+  assert.equal(channel.stats.queuedMessages, MAX_QUEUED);
+  assert.equal(channel.stats.overflows, 1);
+  let got = 0;
+  await using partner = await Channel.open("name", {
+    directory: scratch.path,
+    onMessage: () => void got++,
+  });
+  await until(() => got === MAX_QUEUED, "all of them", 60_000);
+  assert.equal(partner.isConnected, true);
 });
