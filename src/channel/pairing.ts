@@ -94,6 +94,7 @@ export class Pairing {
   }
 
   #answerAny(path: string): Pair | undefined {
+    this.#handle.checkOpen(); // it may have been closed while the lock was waited for
     const { directory } = this.#realm;
     for (const file of directory.list(path)) {
       if (!file.startsWith(INVITATION)) continue;

@@ -77,6 +77,10 @@ export class ReconnectingConnection {
     this.#handle = handle;
     this.#parts = parts;
     handle.onClose(() => this.#close());
+    // Connections need no files. Without one, no partner can be found any more.
+    handle.onCutOff(() => {
+      if (this.#connection === undefined) handle.fail(handle.filesRemoved());
+    });
   }
 
   /** The connection, if there is one. */
@@ -134,6 +138,8 @@ export class ReconnectingConnection {
 
   /** False if it has to be tried again. */
   #seekOnce(): boolean {
+    // The partner of before may be gone since all files are: a new one can't answer this realm.
+    if (!this.#handle.realm.checkFiles()) throw this.#handle.filesRemoved();
     const found = this.#parts.seek();
     if (found === BUSY) return false;
     if (!this.#hasPeer) this.#invitation = found;

@@ -60,6 +60,8 @@ export class Listener {
   #path = "";
   #announcements = 0;
   #retryDelay = FIRST_RETRY;
+  /** A connection is gone: ends a server whose files were removed with the last. */
+  #lookWhetherInUse: () => void = () => {};
 
   private constructor(handle: Handle, options: ListenerOptions) {
     this.#handle = handle;
@@ -86,7 +88,8 @@ export class Listener {
     }
     handle.onClose(() => listener.#close());
     handle.attach({ poll: () => listener.#poll(), arm: () => listener.#arm() });
-    listener.#acceptAll();
+    listener.#lookWhetherInUse = handle.endWhenRemoved(() => listener.#connections.size > 0);
+    if (!handle.isClosed) listener.#acceptAll();
     return listener;
   }
 
@@ -248,6 +251,7 @@ export class Listener {
     const { handler, onOpen } = serve(() => {
       this.#connections.delete(connection);
       this.#countConnections();
+      this.#lookWhetherInUse();
     });
     const connection = new Connection(
       this.#realm,

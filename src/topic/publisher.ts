@@ -125,6 +125,7 @@ export class Publisher<T = unknown> implements AsyncDisposable {
     handle.onClose(() => this.#line.fail(handle.reason));
     handle.onClose(() => this.#waiters.fail(handle.reason));
     handle.attach({ poll: () => this.#poll(), arm: () => this.#arm() });
+    events.onLeft = handle.endWhenRemoved(() => this.#table.size > 0);
   }
 
   /**

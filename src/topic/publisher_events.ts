@@ -18,6 +18,8 @@ const LOOK_AGAIN = 100;
 export class PublisherEvents implements SubscriberTableEvents {
   /** Called after subscribers came. */
   onJoined: () => void = () => {};
+  /** Called after subscribers left. */
+  onLeft: () => void = () => {};
   /** Called when it is time to look at the slots again. */
   onLookAgain: () => void = () => {};
   readonly #handle: Handle;
@@ -37,6 +39,7 @@ export class PublisherEvents implements SubscriberTableEvents {
 
   left(id: string, reason: TopicGoneReason): void {
     this.#later(() => this.#handle.event("onDisconnect", this.#options.onDisconnect, id, reason));
+    this.#later(() => this.onLeft());
     // It may have held others back.
     this.#handle.heat();
   }

@@ -90,6 +90,8 @@ export class Subscriber<T = unknown> implements AsyncDisposable, AsyncIterable<T
   /** The handler hasn't finished with a message. */
   #isBusy = false;
   #failures: unknown[] = [];
+  /** A publisher is gone: ends a subscriber whose files were removed with the last. */
+  #lookWhetherInUse: () => void = () => {};
   #messages = 0;
   #bytes = 0;
   #lost = 0;
@@ -183,6 +185,7 @@ export class Subscriber<T = unknown> implements AsyncDisposable, AsyncIterable<T
   #start(): void {
     this.#handle.attach({ poll: () => this.#poll(), arm: () => this.#arm() });
     this.#subscriptions.greet();
+    this.#lookWhetherInUse = this.#handle.endWhenRemoved(() => this.#subscriptions.isInUse);
     if (this.#options.onMessage !== undefined) this.ref();
   }
 
@@ -323,7 +326,7 @@ export class Subscriber<T = unknown> implements AsyncDisposable, AsyncIterable<T
   }
 
   async #iterate(): Promise<IteratorResult<T, undefined>> {
-    if (this.isClosed) return { done: true, value: undefined };
+    if (this.#handle.reason instanceof ClosedError) return { done: true, value: undefined };
     this.#checkReceive();
     try {
       const isFree = this.#line.length === 0 && !this.#handle.reactor.yielder.isDue();
@@ -378,6 +381,7 @@ export class Subscriber<T = unknown> implements AsyncDisposable, AsyncIterable<T
   #onGone(publisher: string, reason: TopicGoneReason, wasOpen: boolean): void {
     if (reason === "lagged") this.#fail(new LaggedError(this.name, publisher));
     if (wasOpen) this.#handle.event("onDisconnect", this.#options.onDisconnect, publisher, reason);
+    this.#lookWhetherInUse();
   }
 
   /** The next `receive` fails with it; a subscriber with `onMessage` tells `onError`. */

@@ -68,6 +68,11 @@ export class Subscriptions {
     return count;
   }
 
+  /** Is there a publisher, or one that has a place for us? */
+  get isInUse(): boolean {
+    return this.#list.length > 0;
+  }
+
   /**
    * Subscribes to all publishers that are there. The caller holds the lock of the folder.
    *

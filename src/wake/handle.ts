@@ -31,7 +31,7 @@
  *
  * @module
  */
-import { ClosedError } from "../errors.ts";
+import { ClosedError, FilesRemovedError } from "../errors.ts";
 import { nameCaller } from "../stacks.ts";
 import { errorSink, guarded, peerErrorSink } from "../failures.ts";
 import type { ErrorSink, OnError } from "../failures.ts";
@@ -193,6 +193,36 @@ export class Handle {
     return this.#hook(this.realm.onCutOff, tell);
   }
 
+  /** What it fails with when its files were removed. */
+  filesRemoved(): FilesRemovedError {
+    return new FilesRemovedError(this.what, this.realm.directory.root);
+  }
+
+  /**
+   * For what other processes have to find: when the realm's files were removed, the user is told
+   * once. Connections need no files, so it goes on while `isInUse`, and ends when it isn't. The
+   * function that is returned looks again; to be called when a peer is gone.
+   */
+  endWhenRemoved(isInUse: () => boolean): () => void {
+    let error: FilesRemovedError | undefined;
+    const onRemoved = (): void => {
+      if (error !== undefined) return;
+      error = this.filesRemoved();
+      if (!isInUse()) this.close(error);
+      this.report(error);
+    };
+    this.onCutOff(onRemoved);
+    // It may have happened while this was opened.
+    if (!this.realm.checkFiles()) this.guard(onRemoved);
+    const look = (): void => {
+      if (!isInUse()) this.close(error);
+    };
+    return () => {
+      // Not in the middle of what is done for the peer that is gone.
+      if (error !== undefined) this.startTimer(look, 0);
+    };
+  }
+
   /** Calls `tell` once when a peer is proved dead; the same. */
   onPeerDeath(peer: Peer, tell: () => void): () => void {
     return this.#hook(peer.onDeath, tell);
@@ -289,7 +319,9 @@ export class Handle {
   fail(error: unknown): void {
     if (this.#isClosed) return;
     this.close(error);
-    this.reportPeer(error);
+    // No peer did that, and there may be no call that it could be told to.
+    if (error instanceof FilesRemovedError) this.report(error);
+    else this.reportPeer(error);
   }
 
   /** Closes it; see the module. Calling it again does nothing. `reason`: what calls fail with. */

@@ -117,7 +117,7 @@ export class Realm {
     const loaded = await binding();
     const runtimeDirectory = new RuntimeDirectory(loaded, directory);
     let realm = realms.get(runtimeDirectory.root);
-    if (realm !== undefined) realm.#lookForFiles();
+    if (realm !== undefined) realm.checkFiles();
     if (realm === undefined || realm.#isCutOff) {
       realm = new Realm(loaded, runtimeDirectory);
       realms.set(runtimeDirectory.root, realm);
@@ -356,12 +356,13 @@ export class Realm {
   }
 
   /**
-   * Are this realm's files still there? Without them other processes can't find what is open
-   * here. It goes on for what is connected already; what is opened from now on has a new realm.
+   * Looks whether this realm's files are still there; false if they are gone. Without them other
+   * processes can't find what is open here. It goes on for what is connected already; what is
+   * opened from now on has a new realm.
    */
-  #lookForFiles(): void {
-    if (this.#isCutOff || this.#closed) return;
-    if (this.directory.exists(this.directory.path(NODES, this.id))) return;
+  checkFiles(): boolean {
+    if (this.#isCutOff || this.#closed) return !this.#isCutOff;
+    if (this.directory.exists(this.directory.path(NODES, this.id))) return true;
     this.#isCutOff = true;
     if (realms.get(this.directory.root) === this) realms.delete(this.directory.root);
     cutOff.add(this);
@@ -372,11 +373,12 @@ export class Realm {
       this.directory.within([], () => {});
       this.claims.renew(nodeClaim(this.id));
     });
+    return false;
   }
 
   #checkPeers(): void {
     const { reactor } = this;
-    reactor.guard(() => this.#lookForFiles());
+    reactor.guard(() => void this.checkFiles());
     if (this.#closed) return;
     for (const look of [...this.onDeathHint]) reactor.guard(look);
     const dead = [...this.#peers.values()].filter((peer) => this.#hasDied(peer));

@@ -3,26 +3,11 @@
 import assert from "node:assert/strict";
 import fs from "node:fs";
 import { connect, Event, FilesRemovedError, Mutex, RwLock } from "../../mod.ts";
-import { type Cross, crossTest } from "../support/cross.ts";
-import { noStop, type Peer } from "../support/peers.ts";
+import { type Cross, crossTest, peersEnd } from "../support/cross.ts";
+import { type Peer } from "../support/peers.ts";
+import { removeAll, skip, withScratch } from "../support/removed_files.ts";
 import { sleep } from "../support/remote_functions.ts";
-import { native, Scratch } from "../support/scratch.ts";
 import { until } from "../support/watchdog.ts";
-
-/** Systems without claims: what is removed there can't be known (Windows keeps what is mapped). */
-const skip = () => {
-  using scratch = new Scratch();
-  const claims = native.shim.cw_claims_open(new TextEncoder().encode(`${scratch.path}\0`));
-  if (claims < 0) return "no claims on this system";
-  native.shim.cw_claims_close(claims);
-  return noStop;
-};
-
-function removeAll(directory: string): void {
-  for (const entry of fs.readdirSync(directory)) {
-    fs.rmSync(`${directory}/${entry}`, { recursive: true, force: true });
-  }
-}
 
 /** Opens the mutex in a peer; true if it gets the lock at once. */
 function opensAndLocks(peer: Peer, name: string, directory: string): Promise<boolean> {
@@ -36,11 +21,6 @@ function opensAndLocks(peer: Peer, name: string, directory: string): Promise<boo
     name,
     directory,
   );
-}
-
-async function withScratch(task: (directory: string) => Promise<void>): Promise<void> {
-  using scratch = new Scratch();
-  await task(scratch.path);
 }
 
 const ways: Record<string, (directory: string) => void> = {
@@ -222,3 +202,5 @@ function serves(peer: Cross["peer"], name: string, directory: string): Promise<v
     directory,
   );
 }
+
+peersEnd();
