@@ -31,7 +31,12 @@ export type { ChannelOptions, ChannelStatistics } from "./src/channel/channel.ts
 export type { Answer, BytesHandlers, CallContext } from "./src/connection/bytes_handler.ts";
 export type { OpenOptions } from "./src/connection/options.ts";
 export type { WaitOptions } from "./src/options.ts";
-export type { Statistics } from "./src/connection/statistics.ts";
+export type {
+  ConnectionStatistics,
+  ReceiveStatistics,
+  SendQueueStatistics,
+  SendStatistics,
+} from "./src/statistics.ts";
 export { SharedMemory } from "./src/share/shared_memory.ts";
 export type { SharedMemoryOptions } from "./src/share/shared_memory.ts";
 export { SharedArray } from "./src/share/shared_array.ts";

@@ -20,7 +20,7 @@ import { checkOptions, checkTimeout } from "../options.ts";
 import { limitsOf, OPEN_OPTIONS } from "../connection/options.ts";
 import type { OpenOptions } from "../connection/options.ts";
 import type { OptionsOf, WaitOptions } from "../options.ts";
-import type { Statistics } from "../connection/statistics.ts";
+import type { ConnectionStatistics, SendQueueStatistics } from "../statistics.ts";
 import type { GoneReason } from "../errors.ts";
 import { checkName, encodeName } from "../memory/names.ts";
 import { Handle } from "../wake/handle.ts";
@@ -56,13 +56,9 @@ const KNOWN: OptionsOf<ChannelOptions> = {
 };
 
 /** A snapshot of what a channel did. */
-export interface ChannelStatistics extends Readonly<Statistics> {
+export interface ChannelStatistics extends ConnectionStatistics, SendQueueStatistics {
   /** Bytes that wait to be sent. */
   readonly queuedBytes: number;
-  /** Messages that wait to be sent. */
-  readonly queuedMessages: number;
-  /** Messages that had to wait because the ring was full. */
-  readonly waits: number;
   /** Calls of this side that wait for an answer. */
   readonly pendingCalls: number;
 }

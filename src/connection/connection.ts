@@ -17,6 +17,8 @@ import {
   PeerGoneError,
   TimeoutError,
 } from "../errors.ts";
+import { newConnectionCounters } from "../statistics.ts";
+import type { ConnectionStatistics, Counters } from "../statistics.ts";
 import { harmless } from "../failures.ts";
 import type { GoneReason } from "../errors.ts";
 import { ConnectionLayout, Side, SideState } from "../memory/layout.ts";
@@ -41,8 +43,6 @@ import { RecordDispatcher } from "./record_dispatcher.ts";
 import type { Responder } from "./incoming.ts";
 import { SendQueue } from "./send_queue.ts";
 import { ringEnds } from "./rings.ts";
-import { newStatistics } from "./statistics.ts";
-import type { Statistics } from "./statistics.ts";
 import { Streams } from "./streams.ts";
 import { readClock } from "../timers.ts";
 
@@ -65,7 +65,7 @@ export class Connection implements Source, Responder {
   /** The name it was made under, for messages. */
   readonly name: string;
   /** Counters of this side. */
-  readonly statistics: Statistics = newStatistics();
+  readonly statistics: Counters<ConnectionStatistics> = newConnectionCounters();
   /** The streams that cross it. */
   readonly streams: Streams;
 

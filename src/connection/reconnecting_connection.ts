@@ -18,8 +18,8 @@ import { Waiting } from "../wake/waiting.ts";
 import type { Connection } from "./connection.ts";
 import type { CallOptions } from "./handler.ts";
 import { checkRoom } from "./send_queue.ts";
-import { newStatistics } from "./statistics.ts";
-import type { Statistics } from "./statistics.ts";
+import { newConnectionCounters } from "../statistics.ts";
+import type { ConnectionStatistics, Counters } from "../statistics.ts";
 import type { WaitOptions } from "../options.ts";
 import { checkPayload } from "./options.ts";
 import { checkSignal, checkTimeout } from "../options.ts";
@@ -61,7 +61,7 @@ const BLOCKING_RETRY = 5;
 export class ReconnectingConnection {
   readonly #handle: Handle;
   readonly #parts: ReconnectingParts;
-  readonly #past: Statistics = newStatistics();
+  readonly #past: Counters<ConnectionStatistics> = newConnectionCounters();
   readonly #waiting = new Set<Waiting<void>>();
   #pastWaits = 0;
   #connection: Connection | undefined;
@@ -89,7 +89,7 @@ export class ReconnectingConnection {
   }
 
   /** Counters over all connections so far. */
-  get statistics(): Statistics {
+  get statistics(): ConnectionStatistics {
     const now = (this.#connection ?? this.#departed)?.statistics;
     return now === undefined ? { ...this.#past } : sum(this.#past, now);
   }
@@ -389,8 +389,10 @@ export class ReconnectingConnection {
   }
 }
 
-function sum(a: Statistics, b: Statistics): Statistics {
-  const total = newStatistics();
-  for (const key of Object.keys(total) as (keyof Statistics)[]) total[key] = a[key] + b[key];
+function sum(a: ConnectionStatistics, b: ConnectionStatistics): ConnectionStatistics {
+  const total = newConnectionCounters();
+  for (const key of Object.keys(total) as (keyof ConnectionStatistics)[]) {
+    total[key] = a[key] + b[key];
+  }
   return total;
 }

@@ -15,7 +15,7 @@ import type { ConnectionHandler } from "./handler.ts";
 import { IncomingCall } from "./incoming.ts";
 import { MAX_CALLS } from "./limits.ts";
 import type { Responder } from "./incoming.ts";
-import type { Statistics } from "./statistics.ts";
+import type { ConnectionStatistics, Counters } from "../statistics.ts";
 import { isStreamBytes } from "./streams.ts";
 import type { Streams } from "./streams.ts";
 import { BlockingWaiter } from "./waiters.ts";
@@ -26,14 +26,14 @@ const NO_BYTES = new Uint8Array(0);
 
 /** The connection, as far as what it receives concerns it. */
 interface Recipient extends Responder {
-  readonly statistics: Statistics;
+  readonly statistics: Counters<ConnectionStatistics>;
   readonly streams: Streams;
 }
 
 /** See the module. */
 export class RecordDispatcher {
   readonly #responder: Responder;
-  readonly #statistics: Statistics;
+  readonly #statistics: Counters<ConnectionStatistics>;
   readonly #streams: Streams;
   readonly #reactor: Reactor;
   readonly #handler: ConnectionHandler;

@@ -15,6 +15,7 @@
  * @module
  */
 import { CorruptSegmentError, isShortage } from "../errors.ts";
+import type { ReceiveStatistics, SendStatistics } from "../statistics.ts";
 import { Kind, QueueLayout } from "../memory/layout.ts";
 import { codecId, codecName } from "../codec/codec_id.ts";
 import { Membership } from "../membership/membership.ts";
@@ -38,17 +39,12 @@ const LOOK_AGAIN = 20;
 /** The longest time between two looks of a wait for room, in ms; each is longer than the last. */
 const LONGEST_LOOK = 1000;
 
-/** What a queue did, as this side counts it. */
-export interface QueueStatistics {
-  /** Messages that were enqueued here. */
-  readonly messagesEnqueued: number;
-  /** Bytes of their payloads. */
-  readonly bytesEnqueued: number;
-  /** Messages that were handed over here, by `dequeue` or `take`, or moved to the dead-letter queue. */
-  readonly messagesDequeued: number;
-  /** Bytes of their payloads. */
-  readonly bytesDequeued: number;
-  /** How many of them had been delivered before, and given back. */
+/**
+ * What a queue did, as this side counts it. Sent is what was enqueued here; received is what was
+ * handed over here, by `dequeue` or `take`, or moved to the dead-letter queue.
+ */
+export interface QueueStatistics extends SendStatistics, ReceiveStatistics {
+  /** How many of those received had been delivered before, and given back. */
   readonly redelivered: number;
   /** Deliveries that were acknowledged here. */
   readonly acknowledged: number;
@@ -87,10 +83,10 @@ export class QueueCore {
   readonly room: WaitQueue;
   readonly reader: ChunkReader;
   readonly counts = {
-    messagesEnqueued: 0,
-    bytesEnqueued: 0,
-    messagesDequeued: 0,
-    bytesDequeued: 0,
+    messagesSent: 0,
+    bytesSent: 0,
+    messagesReceived: 0,
+    bytesReceived: 0,
     redelivered: 0,
     acknowledged: 0,
     rejected: 0,
@@ -191,7 +187,7 @@ export class QueueCore {
     } catch (error) {
       throw this.failed(error);
     }
-    this.counts.bytesEnqueued += payload.length;
+    this.counts.bytesSent += payload.length;
     this.#afterPut(1);
     return true;
   }
@@ -205,13 +201,13 @@ export class QueueCore {
       throw this.failed(error);
     }
     if (next === from) return from;
-    for (let i = from; i < next; i++) this.counts.bytesEnqueued += payloads[i]!.length;
+    for (let i = from; i < next; i++) this.counts.bytesSent += payloads[i]!.length;
     this.#afterPut(next - from);
     return next;
   }
 
   #afterPut(count: number): void {
-    this.counts.messagesEnqueued += count;
+    this.counts.messagesSent += count;
     this.#roomDelay = LOOK_AGAIN;
     this.#tellMessages(count);
     // Another producer may have found no chunk but the one that we held.
@@ -263,8 +259,8 @@ export class QueueCore {
   }
 
   #count({ length }: Uint8Array): void {
-    this.counts.messagesDequeued++;
-    this.counts.bytesDequeued += length;
+    this.counts.messagesReceived++;
+    this.counts.bytesReceived += length;
     if (this.reader.returns > 0) this.counts.redelivered++;
   }
 

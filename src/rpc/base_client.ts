@@ -5,7 +5,7 @@
  */
 import { harmless } from "../failures.ts";
 import type { WaitOptions } from "../options.ts";
-import type { Statistics } from "../connection/statistics.ts";
+import type { ConnectionStatistics } from "../statistics.ts";
 import type { ReconnectingConnection } from "../connection/reconnecting_connection.ts";
 import type { Handle } from "../wake/handle.ts";
 
@@ -61,7 +61,7 @@ export abstract class BaseClient implements AsyncDisposable {
   }
 
   /** What this client did so far, over all its connections. */
-  get stats(): Readonly<Statistics> {
+  get stats(): ConnectionStatistics {
     return this.#core.connection.statistics;
   }
 

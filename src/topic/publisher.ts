@@ -36,20 +36,12 @@ import type { Bytes, Decoded } from "./options.ts";
 import { PublisherEvents } from "./publisher_events.ts";
 import { publisherLimits } from "./publisher_options.ts";
 import type { PublisherLimits, PublisherOptions } from "./publisher_options.ts";
+import type { SendQueueStatistics, SendStatistics } from "../statistics.ts";
 import type { SubscriberTable } from "./subscriber_table.ts";
 import { readClock } from "../timers.ts";
 
-/** A snapshot of what a publisher did. */
-export interface PublisherStatistics {
-  /** Messages published. */
-  readonly messages: number;
-  /** Bytes of their payloads. */
-  readonly bytes: number;
-  /** How often a message had to wait for room. */
-  readonly waits: number;
-  /** Messages that wait now. */
-  readonly waiting: number;
-}
+/** A snapshot of what a publisher did. What waits for room isn't sent yet. */
+export interface PublisherStatistics extends SendStatistics, SendQueueStatistics {}
 
 /** How long closing waits for messages that wait for room, in ms. */
 const CLOSE_TIMEOUT = 5000;
@@ -179,10 +171,10 @@ export class Publisher<T = unknown> implements AsyncDisposable {
   /** What the publisher did so far. */
   get stats(): PublisherStatistics {
     return {
-      messages: this.#producer.sequence,
-      bytes: this.#bytes,
+      messagesSent: this.#producer.sequence,
+      bytesSent: this.#bytes,
       waits: this.#waits,
-      waiting: this.#line.length,
+      queuedMessages: this.#line.length,
     };
   }
 

@@ -32,6 +32,7 @@ import { topicCodec } from "./options.ts";
 import type { Decoded } from "./options.ts";
 import { checkSubscriberOptions, historyOf } from "./subscriber_options.ts";
 import type { SubscriberOptions } from "./subscriber_options.ts";
+import type { ReceiveStatistics } from "../statistics.ts";
 import type { TopicGoneReason } from "./subscriber_table.ts";
 import type { SubscriberIdentity, Subscription } from "./subscription.ts";
 import { Subscriptions } from "./subscriptions.ts";
@@ -46,12 +47,8 @@ const VALUES: OptionsOf<ValuesOptions> = { keepOpen: true };
 const VALUES_NAMES = Object.keys(VALUES);
 
 /** A snapshot of what a subscriber did. */
-export interface SubscriberStatistics {
-  /** Messages received. */
-  readonly messages: number;
-  /** Bytes of their payloads. */
-  readonly bytes: number;
-  /** Messages lost. */
+export interface SubscriberStatistics extends ReceiveStatistics {
+  /** Messages lost, as {@linkcode Subscriber.lost} says. */
   readonly lost: number;
 }
 
@@ -220,7 +217,7 @@ export class Subscriber<T = unknown> implements AsyncDisposable, AsyncIterable<T
 
   /** What the subscriber did so far. */
   get stats(): SubscriberStatistics {
-    return { messages: this.#messages, bytes: this.#bytes, lost: this.#lost };
+    return { messagesReceived: this.#messages, bytesReceived: this.#bytes, lost: this.#lost };
   }
 
   /**

@@ -186,7 +186,7 @@ crossTest("for await, receive, receiveSync and tryReceive; a loop ends with clos
     return count;
   })();
   await send(700, 710);
-  await until(() => subscriber.stats.messages === 710);
+  await until(() => subscriber.stats.messagesReceived === 710);
   await subscriber.close();
   assert.equal(await looping, 10);
   await assert.rejects(subscriber.receive(), { code: "CLOSED" });
@@ -332,8 +332,8 @@ crossTest("publishMany and publishSync, with a subscriber that sleeps in between
     for (const each of list) sum += 2 * numberIn(each);
     await until(async () => await t.peer.run(({ kept }) => kept.sum) === sum);
   }
-  assert.equal(publisher.stats.messages, 3000);
-  assert.equal(publisher.stats.bytes, 3000 * 64);
+  assert.equal(publisher.stats.messagesSent, 3000);
+  assert.equal(publisher.stats.bytesSent, 3000 * 64);
 });
 
 crossTest("shared memory in a message is the same memory for every subscriber", async (t) => {

@@ -174,8 +174,8 @@ queueTest("what dequeue can't decode goes to the dead-letter queue", async (open
     "bad 2",
   ]);
   assert.deepEqual(told, []);
-  const { messagesDequeued, deadLettered, acknowledged, unacknowledged } = jobs.stats;
-  assert.deepEqual([messagesDequeued, deadLettered, acknowledged, unacknowledged], [5, 2, 0, 0]);
+  const { messagesReceived, deadLettered, acknowledged, unacknowledged } = jobs.stats;
+  assert.deepEqual([messagesReceived, deadLettered, acknowledged, unacknowledged], [5, 2, 0, 0]);
 });
 
 queueTest("a dead-letter queue that is full holds nobody up, and loses nothing", async (open) => {

@@ -26,9 +26,9 @@ queueTest("each form of enqueueing and dequeueing", async (open) => {
   assert.equal(b.tryTake(), undefined);
   assert.deepEqual(b.tryDequeueMany(3), []);
   assert.equal(b.size, 0);
-  const { messagesEnqueued } = a.stats;
-  const { messagesDequeued, unacknowledged } = b.stats;
-  assert.deepEqual([messagesEnqueued, messagesDequeued, unacknowledged], [9, 9, 1]);
+  const { messagesSent } = a.stats;
+  const { messagesReceived, unacknowledged } = b.stats;
+  assert.deepEqual([messagesSent, messagesReceived, unacknowledged], [9, 9, 1]);
 });
 
 queueTest("one user is its own partner, and what is waited for arrives", async (open) => {
@@ -85,7 +85,7 @@ queueTest("closing gives back what isn't acknowledged, and ends waits and loops"
   })();
   const wait = assert.rejects(c.dequeue(), errors.ClosedError);
   a.tryEnqueueMany([4]);
-  await until(() => c.stats.messagesDequeued === 3, "the loop has it");
+  await until(() => c.stats.messagesReceived === 3, "the loop has it");
   await c.close();
   assert.deepEqual(await loop, [4]);
   await wait;

@@ -146,7 +146,7 @@ test("what waits to be published is bounded, and a loop that awaits never meets 
   const accepted = waiting.slice(0, -1);
   assert.ok(accepted.length >= 10 && accepted.length <= 20, `${accepted.length}`);
   const received: Promise<unknown>[] = [];
-  const { messages } = publisher.stats;
+  const { messagesSent: messages } = publisher.stats;
   for (let n = 0; n < messages + accepted.length; n++) received.push(subscriber.receive());
   const all = await Promise.all(received);
   await Promise.all(accepted);

@@ -70,11 +70,11 @@ test("of an array all is published or nothing", async () => {
     await assert.rejects(publisher.publishMany([1, undefined, 2]), /undefined can't be published/);
     // deno-lint-ignore no-sparse-arrays -- on purpose
     await assert.rejects(publisher.publishMany([1, , 2]), /undefined can't be published/);
-    assert.equal(publisher.stats.messages, 0);
+    assert.equal(publisher.stats.messagesSent, 0);
     if (codec === undefined) {
       await assert.rejects(publisher.publishMany([1, Symbol("no")]), CodecError);
       await assert.rejects(publisher.publishMany([1, "x".repeat(2000)]), MessageTooLargeError);
-      assert.equal(publisher.stats.messages, 0);
+      assert.equal(publisher.stats.messagesSent, 0);
     }
     for (const wrong of [null, undefined, 5, {}]) {
       const says = /publishMany takes an array, or another iterable of values, got/;
