@@ -30,6 +30,12 @@ export const MAX_METHOD_NAMES = 1 << 20;
 /** Functions of one side that the other can hold, each way. */
 export const MAX_FUNCTIONS = 1 << 16;
 
+/**
+ * Shared memories that one side has sent and the other hasn't received yet, without those of
+ * calls that it waits for: each has a file.
+ */
+export const MAX_HOLDS = 1 << 14;
+
 /** Messages that can wait to be sent, however small they are. */
 export const MAX_QUEUED = 1 << 20;
 

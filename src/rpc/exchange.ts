@@ -11,7 +11,7 @@ import { nameArgument } from "../codec/refusal.ts";
 import type { Connection } from "../connection/connection.ts";
 import type { CallOptions, ConnectionHandler } from "../connection/handler.ts";
 import type { IncomingCall } from "../connection/incoming.ts";
-import { MAX_METHOD_NAME, MAX_METHOD_NAMES, MAX_METHODS } from "../connection/limits.ts";
+import { MAX_HOLDS, MAX_METHOD_NAME, MAX_METHOD_NAMES, MAX_METHODS } from "../connection/limits.ts";
 import {
   ArgumentError,
   CodecError,
@@ -101,7 +101,10 @@ export class Exchange implements ConnectionHandler {
       () => this.#connection!.streams,
       (value) => this.encode(this.#streams.wrap(value)),
     );
-    this.#memory = new MemoryPassing(() => this.#connection!.realm, { hold: "held" });
+    this.#memory = new MemoryPassing(() => this.#connection!.realm, {
+      hold: "held",
+      maxHolds: MAX_HOLDS,
+    });
     this.#functions = new Functions({
       call: (id, args) => this.#callFunction(id, args),
       send: (_held, id, args) => this.#sendFunction(id, args),

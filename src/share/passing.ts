@@ -16,7 +16,7 @@
  * @module
  */
 import type { Codec, FunctionTable, ReferenceType } from "../codec/codec.ts";
-import { ArgumentError, CodecError, MemoryGoneError } from "../errors.ts";
+import { ArgumentError, CodecError, LimitError, MemoryGoneError } from "../errors.ts";
 import { BUSY } from "../memory/directory.ts";
 import { Kind } from "../memory/layout.ts";
 import { isNodeId } from "../memory/names.ts";
@@ -67,6 +67,8 @@ export interface PassingOptions {
    * {@linkcode MemoryPassing.takeGone} says so.
    */
   readonly keepReceived?: boolean;
+  /** Holds of messages that were sent and not received yet; without it there is no limit. */
+  readonly maxHolds?: number;
 }
 
 /** A type that crosses by reference: {@linkcode SharedMemory}, for one connection, topic or queue. */
@@ -76,6 +78,7 @@ export class MemoryPassing implements ReferenceType {
   readonly #realmOf: () => Realm;
   readonly #hold: boolean;
   readonly #keepReceived: boolean;
+  readonly #maxHolds: number;
   /** Holds of values that were encoded since the last look. */
   #fresh: Hold[] = [];
   /** Holds of messages that nobody asked about. */
@@ -87,10 +90,14 @@ export class MemoryPassing implements ReferenceType {
   readonly #onEnd = (): void => this.close();
 
   /** Gives the realm in which memory is opened; both sides are in the same directory. */
-  constructor(realm: () => Realm, { hold, keepReceived = false }: PassingOptions) {
+  constructor(
+    realm: () => Realm,
+    { hold, keepReceived = false, maxHolds = Infinity }: PassingOptions,
+  ) {
     this.#realmOf = realm;
     this.#hold = hold === "held";
     this.#keepReceived = keepReceived;
+    this.#maxHolds = maxHolds;
   }
 
   get #realm(): Realm {
@@ -112,11 +119,23 @@ export class MemoryPassing implements ReferenceType {
       );
     }
     if (!this.#hold || this.#closed) return [encoded];
+    this.#checkRoom();
     const hold = makeHold(realm, encoded, name);
     realm.onEnd.add(this.#onEnd);
     this.#fresh.push(hold);
     passed(value as SharedMemory);
     return [encoded, hold.file];
+  }
+
+  /** @throws {LimitError} The receiver takes messages, but not the memory in them. */
+  #checkRoom(): void {
+    if (this.#underWay.length + this.#fresh.length < this.#maxHolds) return;
+    this.#look();
+    if (this.#underWay.length + this.#fresh.length < this.#maxHolds) return;
+    throw new LimitError(
+      `${this.#maxHolds} shared memories were sent and not received yet, the most there can be: ` +
+        "wait until the other side has received some",
+    );
   }
 
   /** See {@linkcode ReferenceType}. */

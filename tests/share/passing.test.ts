@@ -4,6 +4,7 @@ import {
   ArgumentError,
   CodecError,
   connect,
+  LimitError,
   MemoryGoneError,
   messagePack,
   serve,
@@ -109,6 +110,27 @@ test("many messages under way don't pile up once they are received", () =>
     using memory = await create();
     for (let i = 0; i < 300; i++) (codec.decode(codec.encode(memory)) as SharedMemory).close();
     assert.deepEqual(files(), ["member", "shared"]);
+  }));
+
+test("memory that is sent and never received is limited", () =>
+  withCodec({ hold: "held", maxHolds: 100 }, async ({ codec, create, files }) => {
+    using memory = await create();
+    const holds = (): number => files().filter((file) => file === "hold").length;
+    const sent = Array.from({ length: 100 }, () => new Uint8Array(codec.encode([memory])));
+    for (let tries = 0; tries < 3; tries++) {
+      assert.throws(() => codec.encode([memory]), (error) => {
+        assert.ok(error instanceof LimitError, String(error));
+        assert.match(error.message, /^100 shared memories were sent/);
+        return true;
+      });
+    }
+    assert.equal(holds(), 100, "what failed holds nothing");
+    (codec.decode(sent[50]!) as [SharedMemory])[0].close();
+    codec.encode([memory]);
+    assert.equal(holds(), 100);
+    assert.throws(() => codec.encode([memory]), LimitError);
+    codec.memory.close();
+    assert.equal(holds(), 0);
   }));
 
 test("what is received can be held until its message is done", () =>
