@@ -79,7 +79,7 @@ export class ReconnectingConnection {
     handle.onClose(() => this.#close());
     // Connections need no files. Without one, no partner can be found any more.
     handle.onCutOff(() => {
-      if (this.#connection === undefined) handle.fail(handle.filesRemoved());
+      if (!this.#hasPeer) handle.fail(handle.filesRemoved());
     });
   }
 
