@@ -392,7 +392,8 @@ export class TimeoutError extends CausewayError {
 
   /** Made by the library only. */
   constructor(what: string, timeout: number, hint = "") {
-    super("TIMEOUT", `${what} took longer than ${timeout} ms${hint === "" ? "" : `: ${hint}`}`);
+    const limit = Number(timeout.toFixed(1));
+    super("TIMEOUT", `${what} took longer than ${limit} ms${hint === "" ? "" : `: ${hint}`}`);
     this.timeout = timeout;
   }
 }

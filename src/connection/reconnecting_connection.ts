@@ -3,8 +3,8 @@
  * both are one. What they share is here; how a partner is found is theirs.
  *
  * While there is no connection, calls wait for one within their own timeout, and
- * messages wait in order within the limit of the send queue. Messages that wait keep the
- * process alive.
+ * messages wait in order within the limit of the send queue. They don't keep the process
+ * alive: there is no partner that could receive them.
  *
  * @module
  */
@@ -192,7 +192,6 @@ export class ReconnectingConnection {
         for (const { payload } of backlog.splice(0, sent)) {
           this.#backlogBytes -= payload?.length ?? 0;
         }
-        if (backlog.length === 0) this.#handle.reactor.unref();
       }
     }
   }
@@ -218,7 +217,6 @@ export class ReconnectingConnection {
   /** Forgets what waits to be sent, and returns how many messages that were. */
   #dropBacklog(): number {
     const { length } = this.#backlog;
-    if (length > 0) this.#handle.reactor.unref();
     this.#backlog = [];
     this.#backlogBytes = 0;
     return length;
@@ -361,7 +359,6 @@ export class ReconnectingConnection {
     checkPayload(payload, this.#parts.maxMessageBytes);
     const size = payload?.length ?? 0;
     this.#checkRoom(size);
-    if (this.#backlog.length === 0) this.#handle.reactor.ref();
     this.#backlog.push({ method, payload: payload && copyBytes(payload) });
     this.#backlogBytes += size;
     return false;

@@ -24,6 +24,7 @@ import { removeUnused } from "../memory/nodes.ts";
 import { Segment } from "../memory/segment.ts";
 import type { Realm } from "../wake/realm.ts";
 import { describeMemory, Mapping, MEMORY_FOLDER } from "./mapping.ts";
+import { SharedArray } from "./shared_array.ts";
 import { adoptMemory, goneMemory, mappingOf, passed, SharedMemory } from "./shared_memory.ts";
 
 /** What it is called in a message, see {@linkcode ReferenceType}. */
@@ -106,11 +107,15 @@ export class MemoryPassing implements ReferenceType {
 
   /** See {@linkcode ReferenceType}. */
   matches(value: object): boolean {
-    return value instanceof SharedMemory;
+    return value instanceof SharedMemory || value instanceof SharedArray;
   }
 
   /** See {@linkcode ReferenceType}. */
   exportObject(value: object): unknown {
+    if (value instanceof SharedArray) {
+      // Its elements would be copied, and a write to the copy would go nowhere.
+      throw new CodecError("a SharedArray can't be sent: send its `memory`");
+    }
     const { realm, encoded, name } = mappingOf(value as SharedMemory);
     if (realm !== this.#realm) {
       throw new ArgumentError(

@@ -113,11 +113,6 @@ export class Reactor {
   readonly #watcher: unknown;
   readonly #turn = (): void => this.#runTurn();
   readonly #visit = (index: number): void => this.#heatIndex(index);
-  readonly #spinTurn = (): boolean => this.#spin();
-  /** The context in which callbacks can be called without entering it; see {@linkcode Reactor.call}. */
-  #scope: AsyncScope | undefined;
-  /** The context that the next turn had better run in. */
-  #preferredScope: AsyncScope | undefined;
 
   /** `onDeaths` is called when some node may have died. */
   constructor(
@@ -316,7 +311,7 @@ export class Reactor {
     this.#checkDeaths();
     // A death can close what was open last, and this with it.
     if (this.#closed) return true;
-    const worked = this.#spinInScope();
+    const worked = this.#spin();
     if (this.#closed) return true;
     if (!worked) return this.#isIdleForLong() && this.#park();
     this.#onWork();
@@ -324,24 +319,9 @@ export class Reactor {
   }
 
   /**
-   * Entering a context costs up to half a microsecond, so it is entered once for the turn:
-   * the one in which a callback was called last.
-   */
-  #spinInScope(): boolean {
-    const scope = this.#preferredScope;
-    if (scope === undefined) return this.#spin();
-    this.#preferredScope = undefined;
-    this.#scope = scope;
-    try {
-      return scope.runInAsyncScope(this.#spinTurn, undefined);
-    } finally {
-      this.#scope = undefined;
-    }
-  }
-
-  /**
-   * Calls a callback in the context in which it was registered; `undefined`: in the present
-   * one.
+   * Calls a callback in the context in which it was registered; `undefined`: in the present one.
+   * Each call enters it anew, so that what one changes (`enterWith`) the next doesn't see. That
+   * costs some 20 ns, in Deno some hundreds.
    */
   call<Args extends unknown[], R>(
     scope: AsyncScope | undefined,
@@ -349,16 +329,8 @@ export class Reactor {
     self: unknown,
     ...args: Args
   ): R {
-    const outer = this.#scope;
-    // The callback may change its context and come back here, through a blocking call.
-    this.#scope = undefined;
-    try {
-      if (scope !== undefined) this.#preferredScope = scope;
-      if (scope === outer || scope === undefined) return Reflect.apply(task, self, args);
-      return scope.runInAsyncScope(task, self, ...args);
-    } finally {
-      this.#scope = outer;
-    }
+    if (scope === undefined) return Reflect.apply(task, self, args);
+    return scope.runInAsyncScope(task, self, ...args);
   }
 
   /** Ends a source whose `poll` or `arm` threw. */

@@ -5,6 +5,7 @@
  * @module
  */
 import { TimeoutError } from "../errors.ts";
+import { harmless } from "../failures.ts";
 import type { Reactor } from "./reactor.ts";
 
 /** How long to wait, and what may end the wait. */
@@ -73,7 +74,10 @@ export class Waiting<T> {
 
   /** It won't come. Does nothing if the wait is over. */
   reject(reason: unknown): void {
-    if (this.#end()) this.#resolvers.reject(reason);
+    // A wait that the caller forgot to await must not end the process.
+    if (!this.#end()) return;
+    harmless(this.promise);
+    this.#resolvers.reject(reason);
   }
 
   #end(): boolean {

@@ -123,3 +123,52 @@ test("a signal's listeners run where the handler runs", async () => {
   await until(() => seen.length === 1, "the abort");
   assert.deepEqual(seen, ["server"]);
 });
+
+test("what a handler does to its context, the next doesn't see", async () => {
+  using scratch = new Scratch();
+  const directory = scratch.path;
+  const api = {
+    enter: (name: string) => storage.enterWith(name),
+    async enterLater(name: string) {
+      const before = where();
+      storage.enterWith(name);
+      await null;
+      return before;
+    },
+    where,
+  };
+  await using _server = await serve("s", api, { directory });
+  await using ann = await connect<typeof api>("s", { directory });
+  await using bob = await connect<typeof api>("s", { directory });
+  const seen = new Set<string>();
+  for (let round = 0; round < 100; round++) {
+    const [, together] = await Promise.all([ann.remote.enter("ann"), bob.remote.where()]);
+    seen.add(together);
+    ann.oneway.enter("ann");
+    seen.add(await bob.remote.where());
+  }
+  const calls = Array.from({ length: 100 }, (_, i) => ann.remote.enterLater(`call ${i}`));
+  for (const before of await Promise.all(calls)) seen.add(before);
+  assert.deepEqual([...seen], ["none"]);
+});
+
+test("nor do messages of a channel and a topic", async () => {
+  using scratch = new Scratch();
+  const directory = scratch.path;
+  const seen: string[] = [];
+  const onMessage = (): void => {
+    seen.push(where());
+    storage.enterWith("left behind");
+  };
+  await using _one = await Channel.open("c", { directory, onMessage });
+  await using two = await Channel.open("c", { directory });
+  await using _subscriber = await Subscriber.open("t", { directory, onMessage });
+  await using publisher = await Publisher.open("t", { directory });
+  await publisher.ready();
+  for (let i = 0; i < 50; i++) {
+    two.send(new Uint8Array(1));
+    await publisher.publish(i);
+  }
+  await until(() => seen.length === 100, "all messages");
+  assert.deepEqual(new Set(seen), new Set(["none"]));
+});

@@ -8,6 +8,7 @@ import {
   MemoryGoneError,
   messagePack,
   serve,
+  SharedArray,
   SharedMemory,
 } from "../../mod.ts";
 import { passMemory } from "../../src/share/passing.ts";
@@ -63,6 +64,15 @@ test("a reference is the same memory, also when the sender has closed it", () =>
       return true;
     });
     assert.deepEqual(files(), [], "asking for it makes nothing");
+  }));
+
+test("a shared array is refused instead of being copied", () =>
+  withCodec({ hold: "held" }, async ({ codec, scratch }) => {
+    using array = await SharedArray.open("a", { type: "u32", length: 4, directory: scratch.path });
+    assert.throws(() => codec.encode([{ array }]), (error) => {
+      assert.ok(error instanceof CodecError);
+      return /send its `memory`/.test(error.message);
+    });
   }));
 
 test("its name comes with it", () =>
