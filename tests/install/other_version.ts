@@ -6,7 +6,6 @@ import { createHash } from "node:crypto";
 import fs from "node:fs";
 import path from "node:path";
 import process from "node:process";
-import { deflateRawSync } from "node:zlib";
 import { root, zig } from "../../tools/toolchain.mjs";
 import { unpackPackage } from "../../tools/unpack.ts";
 import { packedFile } from "./registries.ts";
@@ -31,7 +30,7 @@ export function packOther(folder: string): string {
   const sha256 = createHash("sha256").update(library).digest("hex");
   const module = `libraries/linux-${process.arch}.js`;
   change(module, /(sha256 = ")[0-9a-f]{64}/, `$1${sha256}`);
-  change(module, /(data = ")[^"]+/, `$1${deflateRawSync(library).toString("base64")}`);
+  change(module, /(data = ")[^"]+/, `$1${library.toString("hex")}`);
 
   const npm = ["pack", "./package", "--json", "--ignore-scripts", "--loglevel=error"];
   const [packed] = JSON.parse(execFileSync("npm", npm, { cwd: folder, encoding: "utf8" }));

@@ -1,5 +1,6 @@
 // Everything that can be opened under a name, for tests of what all of it has in common.
 
+import process from "node:process";
 import {
   Channel,
   connect,
@@ -60,7 +61,14 @@ export const openings: Readonly<Record<string, Opening>> = {
     folder: "memory/n",
     open: (options) => SharedArray.open("n", { ...options, type: "u32", length: 4 }),
   },
-  semaphore: { open: (options) => Semaphore.open("n", { ...options, initial: 1 }) },
+  semaphore: {
+    async open(options) {
+      const name = `openings-${process.pid}`;
+      const semaphore = await Semaphore.open(name, { ...options, initial: 1 });
+      await Semaphore.remove(name); // it would outlive the test
+      return semaphore;
+    },
+  },
   client: {
     async open(options) {
       const server = await serve("c", { one: () => 1 }, options);
