@@ -15,9 +15,9 @@ import {
   CapacityMismatchError,
   CodecMismatchError,
   CorruptSegmentError,
-  FilesRemovedError,
   isShortage,
 } from "../errors.ts";
+import type { FilesRemovedError } from "../errors.ts";
 import { GENERATIONS } from "../memory/claims.ts";
 import { BUSY } from "../memory/directory.ts";
 import { Header, Kind, MAX_SOURCES, MembershipLayout, PAGE } from "../memory/layout.ts";
@@ -147,21 +147,15 @@ export class Membership {
   ): Promise<Membership> {
     const { realm, index } = handle;
     const parts = [parameters.folder, parameters.encoded];
-    let membership: Membership;
-    try {
-      reapDead(realm, parts);
-      membership = await realm.locked(
-        parts,
-        (path) => Membership.#enter(realm, parts, path, parameters, hooks, index),
-        signal,
-      );
-    } catch (error) {
-      realm.directory.prune(parts);
-      throw error;
-    }
+    const membership = await lockedToEnter(
+      realm,
+      parts,
+      (path) => Membership.#enter(realm, parts, path, parameters, hooks, index),
+      signal,
+    );
     membership.#startTimer = (task, milliseconds) => handle.startTimer(task, milliseconds);
     const onRemoved = (): void => {
-      const error = new FilesRemovedError(handle.what, realm.directory.root);
+      const error = handle.filesRemoved();
       if (hooks.onRemoved === undefined) handle.fail(error);
       else hooks.onRemoved(error);
     };
@@ -222,8 +216,8 @@ export class Membership {
 
   /**
    * Opens or makes a shared segment that lives as long as some process has it open, without a
-   * slot in the table: nothing is rung, and a death leaves nothing to put right. `known` is
-   * asked under the lock for what this realm has open already.
+   * slot in the table: nothing is rung, and a death leaves nothing to put right. `make`
+   * runs under the lock, and calls what it gets if this realm hasn't the segment open already.
    */
   static async enter<T>(
     realm: Realm,
@@ -233,17 +227,12 @@ export class Membership {
     signal?: AbortSignal,
   ): Promise<T> {
     const parts = [parameters.folder, parameters.encoded];
-    try {
-      reapDead(realm, parts);
-      return await realm.locked(
-        parts,
-        (path) => make(() => Membership.#enter(realm, parts, path, parameters, hooks, undefined)),
-        signal,
-      );
-    } catch (error) {
-      realm.directory.prune(parts);
-      throw error;
-    }
+    return await lockedToEnter(
+      realm,
+      parts,
+      (path) => make(() => Membership.#enter(realm, parts, path, parameters, hooks, undefined)),
+      signal,
+    );
   }
 
   /**
@@ -359,6 +348,22 @@ export class Membership {
     });
     realm.directory.prune(parts);
     return removed;
+  }
+}
+
+/** Runs `task` under the lock of the folder, without what is dead there; leaves no empty folder. */
+async function lockedToEnter<T>(
+  realm: Realm,
+  parts: string[],
+  task: (path: string) => T,
+  signal: AbortSignal | undefined,
+): Promise<T> {
+  try {
+    reapDead(realm, parts);
+    return await realm.locked(parts, task, signal);
+  } catch (error) {
+    realm.directory.prune(parts);
+    throw error;
   }
 }
 
