@@ -321,7 +321,7 @@ export class Reactor {
   /**
    * Calls a callback in the context in which it was registered; `undefined`: in the present one.
    * Each call enters it anew, so that what one changes (`enterWith`) the next doesn't see. That
-   * costs some 20 ns, in Deno some hundreds.
+   * costs some 20 ns.
    */
   call<Args extends unknown[], R>(
     scope: AsyncScope | undefined,

@@ -52,7 +52,10 @@ export class Yielder {
   }
 
   #look(): boolean {
-    if (this.#isDue) return true;
+    if (this.#isDue) {
+      this.#left = 0; // a blocking call can ask for hours
+      return true;
+    }
     const now = readClock();
     if (this.#since < 0) {
       this.#since = this.#looked = now;
