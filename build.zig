@@ -34,18 +34,18 @@ const targets = [_]Target{
     .{ .query = "aarch64-freebsd.14.0", .folder = "freebsd-arm64" },
 };
 
-const common = [_][]const u8{ "common/acquirer.c", "common/bell.c", "common/misc.c" };
+const common = [_][]const u8{ "common/acquirer.c", "common/bell.c", "common/misc.c", "common/owned.c" };
 const posix = [_][]const u8{
-    "posix/acquirer.c", "posix/claims.c",  "posix/clock.c",   "posix/directory.c", "posix/error.c",
-    "posix/lease.c",    "posix/pipe.c",     "posix/reserve.c", "posix/segment.c",   "posix/semaphore.c", "posix/watcher.c",
+    "posix/acquirer.c", "posix/clock.c",   "posix/directory.c", "posix/error.c",     "posix/lease.c",   "posix/owner.c",
+    "posix/pipe.c",     "posix/reserve.c", "posix/segment.c",   "posix/semaphore.c", "posix/watcher.c",
 };
-const linux = [_][]const u8{ "linux/deaths.c", "linux/semaphore.c", "linux/system.c", "linux/wait.c" };
-const darwin = [_][]const u8{ "darwin/semaphore.c", "darwin/system.c", "darwin/wait.c", "posix/ticks.c" };
-const freebsd = [_][]const u8{ "freebsd/semaphore.c", "freebsd/system.c", "freebsd/wait.c", "posix/ticks.c" };
+const linux = [_][]const u8{ "linux/deaths.c", "linux/semaphore.c", "linux/system.c", "linux/wait.c", "posix/claims.c" };
+const darwin = [_][]const u8{ "darwin/semaphore.c", "darwin/system.c", "darwin/wait.c", "posix/claims.c", "posix/ticks.c" };
+const freebsd = [_][]const u8{ "freebsd/semaphore.c", "freebsd/system.c", "freebsd/wait.c", "common/no_claims.c", "posix/ticks.c" };
 const windows = [_][]const u8{
-    "windows/acquirer.c", "windows/claims.c",    "windows/directory.c", "windows/doorbell.c", "windows/error.c",   "windows/lease.c",
-    "windows/files.c",    "windows/paths.c",     "windows/pipe.c",     "windows/segment.c", "windows/semaphore.c",
-    "windows/system.c",   "windows/text.c",      "windows/watcher.c",
+    "common/no_claims.c", "windows/acquirer.c", "windows/directory.c", "windows/doorbell.c", "windows/error.c",
+    "windows/files.c",    "windows/lease.c",    "windows/owner.c",     "windows/paths.c",    "windows/pipe.c",
+    "windows/segment.c",  "windows/semaphore.c", "windows/system.c",   "windows/text.c",     "windows/watcher.c",
 };
 
 /// Each is a program, tests/native/test_<name>.c.

@@ -12,6 +12,7 @@
 #include "acquirer.h"
 
 #include "bell.h"
+#include "owned.h"
 
 #include <stdlib.h>
 
@@ -21,7 +22,6 @@ struct cw_acquirer {
   uint32_t bell, block, bits[6];
   void *base;
   cw_semaphore *semaphore;
-  cw_acquirer *next; /* in the list of its owner's thread, which alone uses it */
   bool running, closed;
 };
 
@@ -76,12 +76,9 @@ static void end(cw_acquirer *acquirer, uint32_t used) {
 }
 
 /* What was told to the thread may have been used: nothing is given back. */
-void cw_acquirers_abandon(cw_acquirer *first) {
-  for (cw_acquirer *acquirer = first; acquirer;) {
-    cw_acquirer *next = acquirer->next;
-    end(acquirer, acquirer->taken);
-    acquirer = next;
-  }
+static void abandon(int64_t value) {
+  cw_acquirer *acquirer = (cw_acquirer *)(intptr_t)value;
+  end(acquirer, acquirer->taken);
 }
 
 int32_t cw_acquirer_open(cw_semaphore *semaphore, const cw_segment *segment, uint32_t bell_offset,
@@ -99,8 +96,7 @@ int32_t cw_acquirer_open(cw_semaphore *semaphore, const cw_segment *segment, uin
   acquirer->block = block_offset;
   for (int i = 0; i < 6; i++) acquirer->bits[i] = bits[i];
   acquirer->semaphore = semaphore;
-  acquirer->next = cw_acquirers_own();
-  int32_t status = cw_acquirers_set_own(acquirer);
+  int32_t status = cw_owned_add(abandon, (intptr_t)acquirer);
   if (status < 0) {
     free(acquirer);
     return status;
@@ -124,12 +120,9 @@ int32_t cw_acquirer_want(cw_acquirer *acquirer, uint32_t total) {
 }
 
 int32_t cw_acquirer_close(cw_acquirer *acquirer, uint32_t used) {
-  cw_acquirer *first = cw_acquirers_own();
-  cw_acquirer **link = &first;
-  while (*link && *link != acquirer) link = &(*link)->next;
-  if (!*link) return cw_fail(CW_EARGUMENT, 0);
-  *link = acquirer->next;
-  cw_acquirers_set_own(first);
+  cw_owned *owned = cw_owned_take(abandon, (intptr_t)acquirer);
+  if (!owned) return cw_fail(CW_EARGUMENT, 0);
+  free(owned);
   end(acquirer, used);
   return CW_OK;
 }

@@ -1,4 +1,4 @@
-/* What the acquirers need of a system: a lock, threads, and to be told of their ends. */
+/* What the acquirers need of a system: a lock, and threads. */
 #ifndef CAUSEWAY_ACQUIRER_H
 #define CAUSEWAY_ACQUIRER_H
 
@@ -12,11 +12,5 @@ void cw_acquirers_unlock(void);
  * thread does nothing before its start is noted. 0 or a CW_E…. */
 int32_t cw_acquirer_start(cw_acquirer *acquirer);
 void cw_acquirer_attend(cw_acquirer *acquirer);
-
-/* The list of the calling thread's acquirers. When the thread ends, its list, if
- * there is one, goes to cw_acquirers_abandon. Setting it: 0 or a CW_E…. */
-cw_acquirer *cw_acquirers_own(void);
-int32_t cw_acquirers_set_own(cw_acquirer *first);
-void cw_acquirers_abandon(cw_acquirer *first);
 
 #endif

@@ -7,9 +7,6 @@
 #include <signal.h>
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
-static pthread_once_t once = PTHREAD_ONCE_INIT;
-static pthread_key_t own_key;
-static int own_key_error;
 
 void cw_acquirers_lock(void) {
   pthread_mutex_lock(&lock);
@@ -36,22 +33,4 @@ int32_t cw_acquirer_start(cw_acquirer *acquirer) {
   if (number != 0) return cw_fail_errno(number);
   pthread_detach(thread);
   return CW_OK;
-}
-
-static void thread_ended(void *first) {
-  cw_acquirers_abandon(first);
-}
-
-static void set_up(void) {
-  own_key_error = pthread_key_create(&own_key, thread_ended);
-}
-
-cw_acquirer *cw_acquirers_own(void) {
-  pthread_once(&once, set_up);
-  return own_key_error == 0 ? pthread_getspecific(own_key) : NULL;
-}
-
-int32_t cw_acquirers_set_own(cw_acquirer *first) {
-  int number = own_key_error == 0 ? pthread_setspecific(own_key, first) : own_key_error;
-  return number == 0 ? CW_OK : cw_fail_errno(number);
 }

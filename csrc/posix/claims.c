@@ -3,18 +3,19 @@
  * per name. They belong to the directory and not to a file in it, so they hold
  * when every file in it was removed.
  *
- * Guaranteed: the system drops a claim when the last process that has this open
- * directory is gone, however it went. Two names share a range if their 56-bit
+ * Guaranteed: a claim goes with the thread that opened its handle; the system
+ * drops it when the process is gone, however it went. Two names share a range if their 56-bit
  * hashes are the same. Not guaranteed: anything once the directory itself was
  * removed and made anew: that is another directory.
  */
 #include "posix.h"
 
+#include "../common/owned.h"
+
 #include <errno.h>
 #include <fcntl.h>
+#include <stdlib.h>
 #include <unistd.h>
-
-#if defined(F_OFD_SETLK) && defined(F_OFD_GETLK)
 
 /* FNV-1a; the range begins at a multiple of CW_CLAIM_GENERATIONS. */
 static off_t range_of(const char *name) {
@@ -40,15 +41,27 @@ static int32_t change(int32_t claims, short type, const char *name, uint32_t gen
   return number == 0 ? CW_OK : cw_fail_errno(number);
 }
 
+static void end(int64_t claims) {
+  /* Closing alone isn't enough while a child between fork and exec shares it. */
+  struct flock all = {.l_type = F_UNLCK, .l_whence = SEEK_SET};
+  control((int32_t)claims, F_OFD_SETLK, &all);
+  close((int)claims);
+}
+
 int32_t cw_claims_open(const char *directory) {
-  return cw_directory_descriptor(directory);
+  int32_t claims = cw_directory_descriptor(directory);
+  int32_t status = claims < 0 ? claims : cw_owned_add(end, claims);
+  if (status >= 0) return claims;
+  if (claims >= 0) close(claims);
+  return status;
 }
 
 int32_t cw_claims_close(int32_t claims) {
-  /* Closing alone isn't enough while a child between fork and exec shares it. */
-  struct flock all = {.l_type = F_UNLCK, .l_whence = SEEK_SET};
-  control(claims, F_OFD_SETLK, &all);
-  return cw_descriptor_close(claims);
+  cw_owned *owned = cw_owned_take(end, claims);
+  if (!owned) return cw_fail(CW_EARGUMENT, 0);
+  free(owned);
+  end(claims);
+  return CW_OK;
 }
 
 int32_t cw_claim_take(int32_t claims, const char *name, uint32_t generation) {
@@ -74,31 +87,3 @@ int32_t cw_claim_find(int32_t claims, const char *name, uint32_t from, uint32_t 
   off_t at = range.l_start - start;
   return at <= (off_t)from ? (int32_t)from : (int32_t)at;
 }
-
-#else
-
-int32_t cw_claims_open(const char *directory) {
-  (void)directory;
-  return cw_fail(CW_EUNSUPPORTED, 0);
-}
-
-int32_t cw_claims_close(int32_t claims) {
-  (void)claims;
-  return cw_fail(CW_EUNSUPPORTED, 0);
-}
-
-int32_t cw_claim_take(int32_t claims, const char *name, uint32_t generation) {
-  (void)name, (void)generation;
-  return cw_claims_close(claims);
-}
-
-int32_t cw_claim_drop(int32_t claims, const char *name, uint32_t generation) {
-  return cw_claim_take(claims, name, generation);
-}
-
-int32_t cw_claim_find(int32_t claims, const char *name, uint32_t from, uint32_t count) {
-  (void)count;
-  return cw_claim_take(claims, name, from);
-}
-
-#endif

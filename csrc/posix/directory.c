@@ -8,6 +8,8 @@
  */
 #include "posix.h"
 
+#include "../common/owned.h"
+
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -105,6 +107,13 @@ static int32_t still_named(const char *path, int fd) {
   return opened.st_dev == named.st_dev && opened.st_ino == named.st_ino;
 }
 
+/* Also when the thread that holds it ends: a worker can be terminated anywhere. */
+static void end_lock(int64_t handle) {
+  /* Closing alone isn't enough while a child between fork and exec shares it. */
+  flock((int)handle, LOCK_UN);
+  close((int)handle);
+}
+
 int32_t cw_directory_lock(const char *path, uint32_t timeout_us) {
   uint64_t deadline = cw_deadline(timeout_us);
   for (;;) {
@@ -117,16 +126,19 @@ int32_t cw_directory_lock(const char *path, uint32_t timeout_us) {
     }
     /* While we waited the directory may have been removed, and even made anew. */
     int32_t named = still_named(path, fd);
-    if (named == 1) return fd;
+    int32_t status = named == 1 ? cw_owned_add(end_lock, fd) : named;
+    if (named == 1 && status >= 0) return fd;
     close(fd);
-    if (named < 0) return named;
+    if (status < 0) return status;
   }
 }
 
 int32_t cw_directory_unlock(int32_t handle) {
-  /* Closing alone isn't enough while a child between fork and exec shares it. */
-  flock(handle, LOCK_UN);
-  return cw_descriptor_close(handle);
+  cw_owned *owned = cw_owned_take(end_lock, handle);
+  if (!owned) return cw_fail(CW_EARGUMENT, 0);
+  free(owned);
+  end_lock(handle);
+  return CW_OK;
 }
 
 int32_t cw_directory_list(const char *path, char *out, uint32_t capacity) {

@@ -13,8 +13,8 @@
 #include "posix.h"
 
 #include "../common/bell.h"
+#include "../common/owned.h"
 
-#include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -39,21 +39,13 @@
 
 struct cw_watcher {
   cw_bell bell;
-  cw_watcher *next; /* in `started`, until its owner is done with it */
-  pthread_t owner, bell_thread, deaths_thread;
-  pid_t process;
+  pthread_t bell_thread, deaths_thread;
   cw_word users;
   int64_t handle;
   int notify;  /* our own copy of the pipe's end, or -1 */
   int stop[2]; /* ends the deaths thread */
   cw_deaths *deaths;
 };
-
-static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
-static cw_watcher *started; /* under `lock` */
-static pthread_once_t once = PTHREAD_ONCE_INIT;
-static pthread_key_t owner_key;
-static int owner_key_error;
 
 /* ---------------------------------------------------------------- threads */
 
@@ -121,74 +113,20 @@ static int start_thread(pthread_t *thread, size_t stack, void *(*run)(void *), v
 
 /* ------------------------------------------------------------------ owners */
 
-static void enlist(cw_watcher *watcher) {
-  pthread_mutex_lock(&lock);
-  watcher->next = started;
-  started = watcher;
-  pthread_mutex_unlock(&lock);
-}
-
-/* Takes a watcher off the list: false when it isn't there, so is no more. */
-static bool delist(cw_watcher *watcher) {
-  pthread_mutex_lock(&lock);
-  cw_watcher **link = &started;
-  while (*link && *link != watcher) link = &(*link)->next;
-  bool found = *link != NULL;
-  if (found) *link = watcher->next;
-  pthread_mutex_unlock(&lock);
-  return found;
-}
-
-/* A forked child has a copy of the list, but its parent's watchers are none of
- * its business. */
-static bool is_own(const cw_watcher *watcher) {
-  return watcher->process == getpid() && pthread_equal(watcher->owner, pthread_self());
-}
-
-/* Takes any watcher of the calling thread off the list. */
-static cw_watcher *delist_own(void) {
-  pthread_mutex_lock(&lock);
-  cw_watcher **link = &started;
-  while (*link && !is_own(*link)) link = &(*link)->next;
-  cw_watcher *found = *link;
-  if (found) *link = found->next;
-  pthread_mutex_unlock(&lock);
-  return found;
-}
-
 static void halt(cw_watcher *watcher) {
   cw_bell_close(&watcher->bell);
   ssize_t ignored = write(watcher->stop[1], "!", 1);
   (void)ignored;
 }
 
-/* Runs when a thread ends that has started watchers. */
-static void owner_ended(void *unused) {
-  (void)unused;
-  for (cw_watcher *watcher; (watcher = delist_own()) != NULL;) {
-    halt(watcher);
-    pthread_detach(watcher->bell_thread);
-    pthread_detach(watcher->deaths_thread);
-    cw_handle_close(watcher->handle | CW_LEASED, true);
-    leave(watcher);
-  }
-}
-
-/* A key's destructor and two threads run code of this library: it must stay
- * loaded, whatever its user thinks. musl never unloads, and would open the path
- * again, which may be that of a descriptor. */
-static void stay_loaded(void) {
-#if !defined(__linux__) || defined(__GLIBC__)
-  Dl_info self;
-  if (dladdr((void *)&started, &self) != 0 && self.dli_fname) {
-    dlopen(self.dli_fname, RTLD_LAZY | RTLD_NOLOAD | RTLD_NODELETE);
-  }
-#endif
-}
-
-static void set_up(void) {
-  owner_key_error = pthread_key_create(&owner_key, owner_ended);
-  stay_loaded();
+/* Its owner's thread ends. */
+static void abandon(int64_t value) {
+  cw_watcher *watcher = (cw_watcher *)(intptr_t)value;
+  halt(watcher);
+  pthread_detach(watcher->bell_thread);
+  pthread_detach(watcher->deaths_thread);
+  cw_handle_close(watcher->handle | CW_LEASED, true);
+  leave(watcher);
 }
 
 /* ------------------------------------------------------------------- start */
@@ -201,8 +139,6 @@ static int copy_notify(int fd) {
 
 /* Everything but the threads: 0 or an errno. */
 static int equip(cw_watcher *watcher, const char *directory, int32_t notify_fd) {
-  pthread_once(&once, set_up);
-  if (owner_key_error != 0) return owner_key_error;
   if (!watcher->bell.callback) {
     watcher->bell.callback = notify;
     watcher->bell.argument = watcher;
@@ -214,8 +150,7 @@ static int equip(cw_watcher *watcher, const char *directory, int32_t notify_fd) 
   watcher->stop[0] = ends[0];
   watcher->stop[1] = ends[1];
   watcher->deaths = cw_deaths_open(directory);
-  if (!watcher->deaths) return errno;
-  return pthread_setspecific(owner_key, watcher); /* anything but NULL */
+  return watcher->deaths ? 0 : errno;
 }
 
 /* Both threads or none: 0 or an errno. */
@@ -260,17 +195,20 @@ int32_t cw_watcher_start(const cw_segment *segment, uint32_t bell_offset, uint32
     .callback = callback,
     .argument = argument,
   };
-  watcher->owner = pthread_self();
-  watcher->process = getpid();
   watcher->handle = segment->handle;
   watcher->notify = watcher->stop[0] = watcher->stop[1] = -1;
+  int32_t status = cw_owned_add(abandon, (intptr_t)watcher);
+  if (status < 0) {
+    destroy(watcher);
+    return status;
+  }
   int number = equip(watcher, directory, notify_fd);
   if (number == 0) number = start_threads(watcher);
   if (number != 0) {
+    free(cw_owned_take(abandon, (intptr_t)watcher));
     destroy(watcher);
     return cw_fail_errno(number);
   }
-  enlist(watcher);
   out[0] = (uint64_t)(uintptr_t)watcher;
   return CW_OK;
 }
@@ -291,12 +229,14 @@ static bool wait_for_bell(cw_watcher *watcher) {
 }
 
 int32_t cw_watcher_stop(cw_watcher *watcher) {
-  if (!delist(watcher)) return cw_fail(CW_EARGUMENT, 0);
+  cw_owned *owned = cw_owned_take(abandon, (intptr_t)watcher);
+  if (!owned) return cw_fail(CW_EARGUMENT, 0);
   halt(watcher);
   if (!wait_for_bell(watcher)) {
-    enlist(watcher);
+    cw_owned_put_back(owned);
     return cw_fail(CW_EBUSY, 0);
   }
+  free(owned);
   pthread_join(watcher->bell_thread, NULL);
   pthread_join(watcher->deaths_thread, NULL);
   leave(watcher);

@@ -10,6 +10,9 @@
  */
 #include "shared.h"
 
+#include "../common/owned.h"
+
+#include <stdlib.h>
 #include <string.h>
 
 /* What is being removed may keep its name for a moment. */
@@ -105,6 +108,11 @@ static int32_t check_there(const WCHAR *path) {
   return attributes & FILE_ATTRIBUTE_DIRECTORY ? CW_OK : cw_fail(CW_ETYPE, 0);
 }
 
+/* Also when the thread that holds it ends: a worker can be terminated anywhere. */
+static void end_lock(int64_t handle) {
+  CloseHandle((HANDLE)(intptr_t)handle);
+}
+
 int32_t cw_directory_lock(const char *path, uint32_t timeout_us) {
   WCHAR wide[CW_PATH_SPACE];
   WCHAR beside[CW_PATH_SPACE];
@@ -120,13 +128,19 @@ int32_t cw_directory_lock(const char *path, uint32_t timeout_us) {
   if (status < 0) return status;
   /* Only who has the lock removes the directory: it stays. */
   status = check_there(wide);
-  if (status >= 0) return (int32_t)(intptr_t)lock; /* 32 bits of a handle count */
+  int32_t handle = (int32_t)(intptr_t)lock; /* 32 bits of a handle count */
+  if (status >= 0) status = cw_owned_add(end_lock, handle);
+  if (status >= 0) return handle;
   CloseHandle(lock);
   return status;
 }
 
 int32_t cw_directory_unlock(int32_t handle) {
-  return CloseHandle((HANDLE)(intptr_t)handle) ? CW_OK : cw_fail_windows(GetLastError());
+  cw_owned *owned = cw_owned_take(end_lock, handle);
+  if (!owned) return cw_fail(CW_EARGUMENT, 0);
+  free(owned);
+  end_lock(handle);
+  return CW_OK;
 }
 
 static bool ends_with(const WCHAR *name, const WCHAR *ending) {

@@ -13,6 +13,7 @@
 #include "shared.h"
 
 #include "../common/bell.h"
+#include "../common/owned.h"
 
 #include <stdlib.h>
 
@@ -24,18 +25,11 @@
 
 struct cw_watcher {
   cw_bell bell;
-  cw_watcher *next; /* in `started`, until its owner is done with it */
-  DWORD owner;
   cw_word users;
   int64_t handle;
   HANDLE notify; /* our own copy of the pipe's end, or NULL */
   HANDLE stop, bell_thread, deaths_thread;
 };
-
-static SRWLOCK lock = SRWLOCK_INIT;
-static cw_watcher *started; /* under `lock` */
-static INIT_ONCE once = INIT_ONCE_STATIC_INIT;
-static DWORD owner_slot = FLS_OUT_OF_INDEXES;
 
 /* ---------------------------------------------------------------- threads */
 
@@ -79,47 +73,17 @@ static HANDLE start_thread(SIZE_T stack, LPTHREAD_START_ROUTINE run, cw_watcher 
 
 /* ------------------------------------------------------------------ owners */
 
-static void enlist(cw_watcher *watcher) {
-  AcquireSRWLockExclusive(&lock);
-  watcher->next = started;
-  started = watcher;
-  ReleaseSRWLockExclusive(&lock);
-}
-
-/* Takes off the list a given watcher, or, for NULL, any of the calling thread. */
-static cw_watcher *delist(const cw_watcher *wanted) {
-  DWORD self = GetCurrentThreadId();
-  AcquireSRWLockExclusive(&lock);
-  cw_watcher **link = &started;
-  while (*link && !(wanted ? *link == wanted : (*link)->owner == self)) link = &(*link)->next;
-  cw_watcher *found = *link;
-  if (found) *link = found->next;
-  ReleaseSRWLockExclusive(&lock);
-  return found;
-}
-
 static void halt(cw_watcher *watcher) {
   cw_bell_close(&watcher->bell);
   SetEvent(watcher->stop);
 }
 
-/* Runs when a thread ends that has started watchers. */
-static void WINAPI owner_ended(PVOID value) {
-  if (!value || cw_process_ends()) return;
-  for (cw_watcher *watcher; (watcher = delist(NULL)) != NULL;) {
-    halt(watcher);
-    if (cw_handle_of(watcher->handle)) CloseHandle(cw_handle_of(watcher->handle));
-    leave(watcher);
-  }
-}
-
-static BOOL CALLBACK set_up(PINIT_ONCE self, PVOID parameter, PVOID *context) {
-  (void)self;
-  (void)parameter;
-  (void)context;
-  owner_slot = FlsAlloc(owner_ended);
-  cw_pin();
-  return TRUE;
+/* Its owner's thread ends. */
+static void abandon(int64_t value) {
+  cw_watcher *watcher = (cw_watcher *)(intptr_t)value;
+  halt(watcher);
+  if (cw_handle_of(watcher->handle)) CloseHandle(cw_handle_of(watcher->handle));
+  leave(watcher);
 }
 
 /* ------------------------------------------------------------------- start */
@@ -137,9 +101,6 @@ static DWORD take_notify(cw_watcher *watcher, int32_t descriptor) {
 
 /* Both threads or none: 0 or the system's error. */
 static DWORD equip(cw_watcher *watcher) {
-  InitOnceExecuteOnce(&once, set_up, NULL, NULL);
-  if (owner_slot == FLS_OUT_OF_INDEXES) return ERROR_NO_SYSTEM_RESOURCES;
-  if (!FlsSetValue(owner_slot, watcher)) return GetLastError(); /* anything but NULL */
   watcher->stop = CreateEventW(NULL, TRUE, FALSE, NULL);
   if (!watcher->stop) return GetLastError();
   watcher->bell_thread = start_thread(BELL_STACK, attend_bell, watcher);
@@ -176,16 +137,20 @@ int32_t cw_watcher_start(const cw_segment *segment, uint32_t bell_offset, uint32
   watcher->bell.deaths = deaths_offset;
   watcher->bell.callback = callback;
   watcher->bell.argument = argument;
-  watcher->owner = GetCurrentThreadId();
   watcher->handle = segment->handle;
   watcher->users = 3;
+  int32_t status = cw_owned_add(abandon, (intptr_t)watcher);
+  if (status < 0) {
+    destroy(watcher);
+    return status;
+  }
   DWORD number = callback ? 0 : take_notify(watcher, notify_fd);
   if (number == 0) number = equip(watcher);
   if (number != 0) {
+    free(cw_owned_take(abandon, (intptr_t)watcher));
     destroy(watcher);
     return cw_fail_windows(number);
   }
-  enlist(watcher);
   out[0] = (uint64_t)(uintptr_t)watcher;
   return CW_OK;
 }
@@ -205,12 +170,14 @@ static bool wait_for_bell(cw_watcher *watcher) {
 }
 
 int32_t cw_watcher_stop(cw_watcher *watcher) {
-  if (!delist(watcher)) return cw_fail(CW_EARGUMENT, 0);
+  cw_owned *owned = cw_owned_take(abandon, (intptr_t)watcher);
+  if (!owned) return cw_fail(CW_EARGUMENT, 0);
   halt(watcher);
   if (!wait_for_bell(watcher)) {
-    enlist(watcher);
+    cw_owned_put_back(owned);
     return cw_fail(CW_EBUSY, 0);
   }
+  free(owned);
   WaitForSingleObject(watcher->deaths_thread, INFINITE);
   leave(watcher);
   return CW_OK;

@@ -52,8 +52,8 @@ const LONGEST_END = 1000;
 const MOST_ROUNDS = 3;
 
 const realms = new Map<string, Realm>();
-/** Realms whose files were removed; they go with what is open in them. */
-const cutOff = new Set<Realm>();
+/** Realms that nothing new uses: their files were removed, or only background tasks are left. */
+const leaving = new Set<Realm>();
 
 /** See the module. */
 export class Realm {
@@ -74,8 +74,12 @@ export class Realm {
   /** Called when the realm ends, while it still works. */
   readonly onEnd: Set<() => void> = new Set();
   readonly #segment: Segment;
+  /** This realm, and the watcher of its reactor. */
+  #segmentUsers = 2;
   readonly #peers = new Map<string, Peer>();
   readonly #closers = new Set<() => void>();
+  /** Gives up what is tried in the background; see {@linkcode Realm.eventually}. */
+  readonly #tasks = new Set<() => void>();
   #isCutOff = false;
   #closed = false;
   /** When the end of the process has to be over. */
@@ -149,21 +153,36 @@ export class Realm {
   /** Ends one use. */
   release(closer: () => void): void {
     this.#closers.delete(closer);
-    if (this.#closers.size > 0 || this.#closed) return;
+    if (this.#closers.size === 0 && !this.#closed) this.#close();
+  }
+
+  #close(): void {
     this.#closed = true;
     if (realms.get(this.directory.root) === this) realms.delete(this.directory.root);
-    cutOff.delete(this);
+    leaving.add(this);
     const { reactor } = this;
-    const segment = this.#segment;
     for (const end of [...this.onEnd]) reactor.guard(end);
     // This may be the last process to know of a death that was no peer's.
-    if (segment.u32(NodeLayout.deaths) !== 0) {
+    if (this.#segment.u32(NodeLayout.deaths) !== 0) {
       this.#tryIfPossible(() => sweep(this.binding, this.directory));
     }
-    reactor.guard(() => reactor.close(() => segment.close()));
+    // Now, though tasks may be left: a program terminates its worker when all there is closed, and
+    // a watcher mustn't call what Deno has freed by then. Tasks only need timers.
+    reactor.guard(() => reactor.close(() => this.#dropSegment()));
     this.#peers.clear();
+    this.#leaveIfDone();
+  }
+
+  /** Gives up the node, unless tasks in the background are left. */
+  #leaveIfDone(): void {
+    if (!this.#closed || this.#tasks.size > 0 || !leaving.delete(this)) return;
+    this.#dropSegment();
     this.#tryIfPossible(() => removeNode(this.directory, this.id));
     this.claims.close();
+  }
+
+  #dropSegment(): void {
+    if (--this.#segmentUsers === 0) this.#segment.close();
   }
 
   /** Cleaning up that another process can do as well: a shortage is no reason to fail. */
@@ -200,8 +219,8 @@ export class Realm {
   closeAll(): void {
     this.#endsBy = readClock() + LONGEST_END;
     // Closing can leave something for later, which is one more to be closed.
-    for (let round = 0; round < MOST_ROUNDS && this.#closers.size > 0; round++) {
-      for (const closer of [...this.#closers]) this.reactor.guard(closer);
+    for (let round = 0; round < MOST_ROUNDS; round++) {
+      for (const end of [...this.#closers, ...this.#tasks]) this.reactor.guard(end);
     }
   }
 
@@ -261,28 +280,26 @@ export class Realm {
    * Does something that may have to wait for another process, or for a shortage to pass: now,
    * or again and again in the background. `task` returns {@linkcode BUSY} if it has to be
    * tried again, and throws a shortage for the same; any other error ends the tries. The
-   * realm lives on until then, the process doesn't: the task is tried once more at its end.
+   * node lives on until then, the process doesn't: the task is tried once more at its end.
    */
   eventually(task: () => unknown): void {
     if (this.#try(task)) return;
     let delay = FIRST_RETRY;
-    let isOver = false;
     const end = (): void => {
-      isOver = true;
-      this.release(closer);
+      this.#tasks.delete(tryAtEnd);
+      this.#leaveIfDone();
     };
-    // Called when the process ends.
-    const closer = (): void => {
+    const tryAtEnd = (): void => {
       this.#tryAtEnd(task);
       end();
     };
     const retry = (): void => {
-      if (isOver) return;
+      if (!this.#tasks.has(tryAtEnd)) return;
       if (this.#try(task)) return end();
       delay = Math.min(2 * delay, LONGEST_RETRY);
       this.reactor.startTimer(retry, delay);
     };
-    this.use(closer);
+    this.#tasks.add(tryAtEnd);
     this.reactor.startTimer(retry, delay);
   }
 
@@ -365,7 +382,7 @@ export class Realm {
     if (this.directory.exists(this.directory.path(NODES, this.id))) return true;
     this.#isCutOff = true;
     if (realms.get(this.directory.root) === this) realms.delete(this.directory.root);
-    cutOff.add(this);
+    leaving.add(this);
     for (const tell of [...this.onCutOff]) this.reactor.guard(tell);
     // What is still held here mustn't be given to others.
     this.#tryIfPossible(() => {
@@ -401,12 +418,12 @@ function closeOnExit(loaded: Binding): void {
   if (registered) return;
   registered = true;
   loaded.onExit((crashed) => {
-    for (const realm of [...realms.values(), ...cutOff]) {
+    for (const realm of [...realms.values(), ...leaving]) {
       if (!crashed || realm.isAlone()) realm.closeAll();
     }
   });
   // A reactor that is awake isn't called from its watcher's thread.
   loaded.onFault(() => {
-    for (const realm of [...realms.values(), ...cutOff]) realm.reactor.stayAwake();
+    for (const realm of [...realms.values(), ...leaving]) realm.reactor.stayAwake();
   });
 }

@@ -290,6 +290,26 @@ crossTest("workers lock against each other and the main thread", async (t) => {
   assert.equal(counted, 1500);
 });
 
+crossTest("a worker that is terminated leaves nothing that keeps a lock from others", async (t) => {
+  const recovered = await t.peer.run(async ({ ipc, startWorker }, name: string) => {
+    const worker = await startWorker();
+    await worker.run(async ({ ipc, kept }, name: string) => {
+      kept.mutex = await ipc.Mutex.open(name);
+      kept.guard = kept.mutex.lockSync();
+    }, name);
+    worker.terminate();
+    const recovered: boolean[] = [];
+    for (let i = 0; i < 3; i++) {
+      // The last one of each round, so that the file goes, and the next makes a new one.
+      using mutex = await ipc.Mutex.open(name);
+      using guard = await mutex.lock();
+      recovered.push(guard.recovered);
+    }
+    return recovered;
+  }, t.name);
+  assert.deepEqual(recovered.slice(1), [false, false]);
+});
+
 crossTest("an idle lock doesn't keep a process alive, a wait does", async (t) => {
   using mutex = await Mutex.open(t.name);
   const idle = t.start();

@@ -1,6 +1,8 @@
 /* Claims: seen by all others, gone with their holder, there when the files aren't. */
 #include "check.h"
 
+#include <pthread.h>
+
 static int32_t claims_of(const char *directory) {
   int32_t claims = cw_claims_open(directory);
   CHECK(claims >= 0);
@@ -60,6 +62,27 @@ static void goes_with_its_holder(const char *directory, int how) {
   CHECK_IS(cw_claims_close(claims), CW_OK);
 }
 
+static void *leave_open(void *unused) {
+  const char *directory = in_scratch("claims");
+  CHECK_IS(cw_claim_take(claims_of(directory), "mutex/m", 3), CW_OK);
+  CHECK(cw_directory_lock(directory, 0) >= 0);
+  return unused; /* a worker that is terminated */
+}
+
+static void goes_with_its_thread(const char *directory) {
+  int32_t claims = claims_of(directory);
+  pthread_t thread;
+  CHECK_IS(pthread_create(&thread, NULL, leave_open, NULL), 0);
+  CHECK_IS(pthread_join(thread, NULL), 0);
+  CHECK_IS(cw_claim_find(claims, "mutex/m", 0, ALL), CW_ENOTFOUND);
+  int32_t lock = cw_directory_lock(directory, 0);
+  CHECK(lock >= 0);
+  CHECK_IS(cw_directory_unlock(lock), CW_OK);
+  CHECK_IS(cw_directory_unlock(lock), CW_EARGUMENT);
+  CHECK_IS(cw_claims_close(claims), CW_OK);
+  CHECK_IS(cw_claims_close(claims), CW_EARGUMENT);
+}
+
 static void holds_in_a_removed_directory(const char *parent) {
   char path[4096];
   snprintf(path, sizeof path, "%s/gone", parent);
@@ -88,6 +111,7 @@ int main(void) {
   generations(directory);
   goes_with_its_holder(directory, SIGTERM);
   goes_with_its_holder(directory, SIGKILL);
+  goes_with_its_thread(directory);
   holds_in_a_removed_directory(directory);
   return 0;
 }

@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import fs from "node:fs";
 import { test } from "node:test";
 import { LimitError, TimeoutError } from "../../src/errors.ts";
 import { BUSY, nativePath } from "../../src/memory/directory.ts";
@@ -65,7 +66,39 @@ test("waiting for a folder's lock can be aborted", async () => {
   await assert.rejects(wait, /enough/);
 });
 
-test("what can't be done now is done later, and the realm lives until then", async () => {
+/** The threads of this process that watch doorbells; `undefined` where it can't be seen. */
+function watchers(): number | undefined {
+  if (!fs.existsSync("/proc/self/task")) return undefined;
+  const names = fs.readdirSync("/proc/self/task").map((id) => {
+    try {
+      return fs.readFileSync(`/proc/self/task/${id}/comm`, "utf8");
+    } catch {
+      return ""; // it has ended meanwhile
+    }
+  });
+  return names.filter((name) => name.startsWith("causeway-bell")).length;
+}
+
+test("a realm that is only left for a task has no watcher, and isn't used again", async () => {
+  const before = watchers();
+  const scratch = new Scratch();
+  const closer = (): void => {};
+  const realm = await Realm.acquire(scratch.path, closer);
+  let isPossible = false;
+  realm.eventually(() => isPossible ? undefined : BUSY);
+  realm.release(closer);
+  // The thread may be on its way out of the list.
+  await until(() => watchers() === before, "the end of the watcher");
+  assert.equal(scratch.files().length, 1, "its node");
+  const next = await Realm.acquire(scratch.path, closer);
+  assert.notEqual(next, realm);
+  next.release(closer);
+  isPossible = true;
+  await until(() => scratch.files().length === 0, "the end of the realm");
+  scratch[Symbol.dispose]();
+});
+
+test("what can't be done now is done later, and its node is there until then", async () => {
   const scratch = new Scratch();
   const closer = (): void => {};
   const realm = await Realm.acquire(scratch.path, closer);

@@ -1,8 +1,9 @@
 /*
- * Claims: there are none. A file that is mapped keeps its name here, so nothing
- * can take a segment away under those that use it.
+ * Claims, for systems that have none: FreeBSD, which has no locks of open files,
+ * and Windows, where a file that is mapped keeps its name, so that nothing can
+ * take a segment away under those that use it.
  */
-#include "shared.h"
+#include "internal.h"
 
 int32_t cw_claims_open(const char *directory) {
   (void)directory;
