@@ -35,6 +35,8 @@ const { values: options, positionals: filters } = parseArgs({
   allowPositionals: true,
 });
 
+/** A run of everything takes a third of the cross suite's pairs; see tests/support/cross.ts. */
+const pairs = filters.length > 0 ? "all" : "short";
 const wanted = options.runtime?.split(",") ?? runtimes;
 // Memory where there is a memory file system, so that tests meet what users will.
 const temporary = testSystem.temporary?.() ??
@@ -84,6 +86,7 @@ async function main(): Promise<number> {
 function recordCrossSuite(results: readonly Result[]): void {
   const { CAUSEWAY_PEERS, CAUSEWAY_TESTS } = process.env;
   if (CAUSEWAY_PEERS || CAUSEWAY_TESTS) return; // tests/platforms does that
+  if (pairs === "short") return;
   const suite = fileJobs().filter((job) => folderOf(job.name) === "cross");
   const held = results.filter(({ cases, problems }) => problems.length + count(cases).failed === 0);
   for (const runtime of runtimes) {
@@ -150,7 +153,11 @@ function selected(job: Job): boolean {
 async function runJob(job: Job): Promise<Result> {
   const directory = fs.mkdtempSync(path.join(scratch, "run-"));
   const report = path.join(scratch, `${path.basename(directory)}.xml`);
-  const ended = await job.start(report, { CAUSEWAY_DIR: there(directory), NO_COLOR: "1" });
+  const ended = await job.start(report, {
+    CAUSEWAY_DIR: there(directory),
+    CAUSEWAY_PAIRS: pairs,
+    NO_COLOR: "1",
+  });
   const reported = fs.existsSync(report);
   const cases = reported ? parseJUnit(fs.readFileSync(report, "utf8")) : [];
   const failed = cases.some((test) => test.outcome === "failed");
