@@ -12,39 +12,32 @@
 import {
   ClosedError,
   CorruptSegmentError,
-  DeadlockError,
   MessageTooLargeError,
   PeerGoneError,
-  TimeoutError,
 } from "../errors.ts";
 import { newConnectionCounters } from "../statistics.ts";
 import type { ConnectionStatistics, Counters } from "../statistics.ts";
-import { harmless } from "../failures.ts";
 import type { GoneReason } from "../errors.ts";
 import { ConnectionLayout, Side, SideState } from "../memory/layout.ts";
 import type { Segment } from "../memory/segment.ts";
-import type { Timer } from "../platform/binding.ts";
 import type { RingConsumer } from "../ring/consumer.ts";
 import type { RingProducer } from "../ring/producer.ts";
 import { isUsers, RECORD_HEADER, RecordFlag, RecordHeader, RecordKind } from "../ring/record.ts";
-import { copyBytes } from "../codec/copy.ts";
 import { Polled } from "../wake/reactor.ts";
 import type { Reactor, Source } from "../wake/reactor.ts";
 import type { Peer, Realm } from "../wake/realm.ts";
-import { WaitQueue } from "../wake/wait_queue.ts";
 import { CallTable } from "./calls.ts";
-import type { Waiter } from "./calls.ts";
-import { AsyncWaiter, BlockingWaiter } from "./waiters.ts";
 import type { CallOptions, ConnectionHandler } from "./handler.ts";
-import { MAX_CALLS, MOST_OWED } from "./limits.ts";
+import { MOST_OWED } from "./limits.ts";
 import { checkPayload } from "./options.ts";
 import type { ConnectionLimits } from "./options.ts";
 import { RecordDispatcher } from "./record_dispatcher.ts";
 import type { Responder } from "./incoming.ts";
+import { OutgoingCalls } from "./outgoing.ts";
+import type { CallHost } from "./outgoing.ts";
 import { SendQueue } from "./send_queue.ts";
 import { ringEnds } from "./rings.ts";
 import { Streams } from "./streams.ts";
-import { readClock } from "../timers.ts";
 
 /** Records handled in one poll, so that one connection doesn't hold up the others. */
 const RECORDS_PER_POLL = 512;
@@ -89,12 +82,9 @@ export class Connection implements Source, Responder {
   readonly #header = new RecordHeader();
   readonly #onDeath = (): void => this.#onPeerDied();
   readonly #onSettled = (): void => this.#reactor.unexpect();
-  /** Calls for which there is no id free. */
-  readonly #slots: WaitQueue;
+  readonly #outgoing: OutgoingCalls;
   /** Does what waits to be sent keep the process alive? */
   #holds = false;
-  #timer: Timer | undefined;
-  #timerAt = Infinity;
   #writable: PromiseWithResolvers<void> | undefined;
   #state: "open" | "closed" | "gone" = "open";
   /** The peer's node is dead, but what it wrote before isn't read yet. */
@@ -149,7 +139,7 @@ export class Connection implements Source, Responder {
       limits.maxMessageBytes,
       this.#calls,
     );
-    this.#slots = new WaitQueue(realm.reactor, index, () => {});
+    this.#outgoing = new OutgoingCalls(this.#callHost(), this.#calls);
     realm.reactor.attach(index, this);
     if (peer === undefined) this.#onPeerDied();
     else peer.onDeath.add(this.#onDeath);
@@ -158,6 +148,22 @@ export class Connection implements Source, Responder {
   /** The realm of this side. */
   get realm(): Realm {
     return this.#realm;
+  }
+
+  #callHost(): CallHost {
+    return {
+      name: this.name,
+      reactor: this.#reactor,
+      index: this.#index,
+      isOwnPeer: this.#peer?.id === this.#realm.id,
+      isOpen: () => this.isOpen,
+      checkSend: (payload) => this.#checkSend(payload),
+      post: (header, payload) => void this.#post(header, payload, false),
+      tell: (header) => this.#tell(header, undefined),
+      withdraw: (id) => this.#sendQueue.withdraw(id),
+      readAll: () => this.#readAll(),
+      countTimeout: () => void this.statistics.timeouts++,
+    };
   }
 
   #makeStreams(side: "a" | "b"): Streams {
@@ -272,118 +278,7 @@ export class Connection implements Source, Responder {
     flags = 0,
     onUnread?: () => void,
   ): Promise<Bytes | undefined> {
-    if (this.#calls.isFull || this.#slots.length > 0) {
-      return harmless(this.#requestLater(method, payload, options, flags, onUnread));
-    }
-    return this.#requestNow(method, payload, options, flags, onUnread);
-  }
-
-  #requestNow(
-    method: number,
-    payload: Uint8Array | undefined,
-    { timeout, signal }: CallOptions,
-    flags: number,
-    onUnread: (() => void) | undefined,
-  ): Promise<Bytes | undefined> {
-    let waiter: AsyncWaiter | undefined;
-    const promise = new Promise<Bytes | undefined>((resolve, reject) => {
-      const started = new AsyncWaiter(this.#onSettled, timeout, resolve, reject, onUnread);
-      try {
-        this.#checkSend(payload);
-        signal?.throwIfAborted();
-        this.#startCall(method, payload, flags, signal, started);
-      } catch (error) {
-        onUnread?.();
-        throw error;
-      }
-      waiter = started;
-    });
-    if (waiter === undefined) return harmless(promise);
-    waiter.promise = promise;
-    return promise;
-  }
-
-  /** So many calls are under way that this one has to wait until one of them is answered. */
-  async #requestLater(
-    method: number,
-    payload: Uint8Array | undefined,
-    { timeout, signal }: CallOptions,
-    flags: number,
-    onUnread: (() => void) | undefined,
-  ): Promise<Bytes | undefined> {
-    let begun: { answer: Promise<Bytes | undefined> } | undefined;
-    try {
-      this.#checkSend(payload);
-      const kept = payload === undefined ? undefined : copyBytes(payload);
-      const start = readClock();
-      const what = `one of ${MAX_CALLS} calls on "${this.name}", the most under way at a time`;
-      begun = await this.#slots.wait(
-        () => {
-          if (this.#calls.isFull) return undefined;
-          const left = Math.max(0, timeout - (readClock() - start));
-          const options = { timeout: left, signal };
-          return { answer: this.#requestNow(method, kept, options, flags, onUnread) };
-        },
-        what,
-        { timeout, signal },
-      );
-    } catch (error) {
-      onUnread?.();
-      throw error;
-    }
-    return begun.answer;
-  }
-
-  #startCall(
-    method: number,
-    payload: Uint8Array | undefined,
-    flags: number,
-    signal: AbortSignal | undefined,
-    waiter: AsyncWaiter,
-  ): void {
-    const { timeout } = waiter;
-    const deadline = timeout === Infinity ? Infinity : readClock() + timeout;
-    const id = this.#calls.add(waiter, deadline);
-    this.#reactor.expect();
-    try {
-      this.#postRequest(id, method, payload, flags, timeout);
-    } catch (error) {
-      if (this.#calls.answer(id) != null) this.#onSettled();
-      throw error;
-    }
-    if (deadline < this.#timerAt) this.#startTimer(deadline);
-    if (signal !== undefined) waiter.listen(signal, () => this.#giveUp(id, () => signal.reason));
-    this.#reactor.heat(this.#index);
-  }
-
-  #postRequest(
-    id: number,
-    method: number,
-    payload: Uint8Array | undefined,
-    flags: number,
-    timeout: number,
-  ): void {
-    const header = this.#header.begin(RecordKind.request);
-    header.flags = flags;
-    header.method = method;
-    header.correlation = id;
-    header.extra = timeout === Infinity ? 0 : Math.min(Math.ceil(timeout), 0xffff_ffff) || 1;
-    this.#post(header, payload, false);
-  }
-
-  /** Ends waiting for a call, and tells the peer so if the request was sent. */
-  #giveUp(id: number, reason: (waiter: Waiter) => unknown): void {
-    const waiter = this.#calls.abandon(id);
-    if (waiter === undefined) return;
-    if (this.#sendQueue.withdraw(id)) {
-      this.#calls.answer(id);
-      waiter.onUnread?.();
-    } else {
-      const header = this.#header.begin(RecordKind.cancel);
-      header.correlation = id;
-      this.#tell(header, undefined);
-    }
-    waiter.reject(reason(waiter));
+    return this.#outgoing.request(method, payload, options, flags, onUnread);
   }
 
   /**
@@ -396,34 +291,7 @@ export class Connection implements Source, Responder {
     timeout: number,
     onUnread?: () => void,
   ): Bytes | undefined {
-    const waiter = new BlockingWaiter(timeout, onUnread);
-    let id: number | undefined;
-    try {
-      this.#checkSend(payload);
-      id = this.#calls.add(waiter, Infinity);
-      this.#postRequest(id, method, payload, 0, timeout);
-    } catch (error) {
-      if (id !== undefined) this.#calls.answer(id);
-      onUnread?.();
-      throw error;
-    }
-    this.#block(id, waiter, timeout);
-    if (waiter.failed) throw waiter.reason;
-    return waiter.payload;
-  }
-
-  #block(id: number, waiter: BlockingWaiter, timeout: number): void {
-    const isDone = (): boolean => waiter.done;
-    if (this.#peer?.id === this.#realm.id) {
-      // The answer can only come from this thread: give the other end its turn.
-      if (this.#reactor.runUntilIdle(isDone)) return;
-      this.#calls.abandon(id);
-      throw new DeadlockError(this.name);
-    }
-    if (this.#reactor.block(this.#index, isDone, timeout)) return;
-    this.statistics.timeouts++;
-    const what = `the blocking request on "${this.name}"`;
-    this.#giveUp(id, () => new TimeoutError(what, timeout));
+    return this.#outgoing.requestSync(method, payload, timeout, onUnread);
   }
 
   /** Answers a request. Used by {@linkcode IncomingCall}. */
@@ -554,7 +422,7 @@ export class Connection implements Source, Responder {
     try {
       const flushed = this.#isSending() ? this.#flush() : Polled.nothing;
       const received = this.#receive();
-      if (this.#slots.length > 0) this.#slots.poll();
+      this.#outgoing.poll();
       return received > flushed ? received : flushed;
     } catch (error) {
       // Garbage, or a callback that throws where none may: neither is another connection's fault.
@@ -590,6 +458,14 @@ export class Connection implements Source, Responder {
     if (writable !== undefined) this.#reactor.unref();
     this.#writable = undefined;
     return writable;
+  }
+
+  /** Reads what is there, at most as much as garbage could keep this side busy with. */
+  #readAll(): void {
+    for (let polls = 0; polls < RECORDS_PER_POLL; polls++) {
+      this.poll();
+      if (this.#state !== "open" || !this.#consumer.hasMore()) return;
+    }
   }
 
   #receive(): Polled {
@@ -656,7 +532,7 @@ export class Connection implements Source, Responder {
       this.#producer.setWaiting();
       if (this.#canFlush()) return false;
     }
-    if (this.#slots.length > 0 && !this.#calls.isFull) return false;
+    if (this.#outgoing.canStart) return false;
     if (this.#isStalled()) return true;
     return !this.#consumer.hasMore() && !this.#peerClosed() && !this.streams.isDirty;
   }
@@ -674,36 +550,6 @@ export class Connection implements Source, Responder {
     } catch {
       return true; // The poll that follows meets the same error and handles it.
     }
-  }
-
-  // ----------------------------------------------------------------- deadlines
-
-  #startTimer(deadline: number): void {
-    if (this.#timer !== undefined) this.#reactor.stopTimer(this.#timer);
-    this.#timerAt = deadline;
-    const delay = Math.min(Math.max(0, deadline - readClock()), 0x7fff_ffff);
-    this.#timer = this.#reactor.startTimer(() => this.#onTimer(), delay);
-  }
-
-  #onTimer(): void {
-    this.#timer = undefined;
-    this.#timerAt = Infinity;
-    if (this.#state !== "open") return;
-    // An answer that is there already came in time.
-    for (let polls = 0; polls < RECORDS_PER_POLL; polls++) {
-      this.poll();
-      if (this.#state !== "open") return;
-      if (!this.#consumer.hasMore()) break;
-    }
-    const { ids, next } = this.#calls.expired(readClock());
-    for (const id of ids) {
-      this.statistics.timeouts++;
-      this.#giveUp(
-        id,
-        (waiter) => new TimeoutError(`the request on "${this.name}"`, waiter.timeout),
-      );
-    }
-    if (next < Infinity && this.#state === "open") this.#startTimer(next);
   }
 
   // ------------------------------------------------------------------- the end
@@ -746,9 +592,6 @@ export class Connection implements Source, Responder {
     if (reason !== "died") this.#guard(() => this.#ringPeer());
     this.statistics.dropped += this.#sendQueue.discard();
     this.#guard(() => this.#holdProcess(false));
-    this.#guard(() => {
-      if (this.#timer !== undefined) this.#reactor.stopTimer(this.#timer);
-    });
     this.#guard(() => this.#reactor.remove(this.#index));
     this.#guard(() => this.#releasePeer());
     this.#guard(() => this.#segment.close());
@@ -764,8 +607,7 @@ export class Connection implements Source, Responder {
   }
 
   #rejectAll(error: Error): void {
-    for (const waiter of this.#calls.drain()) this.#guard(() => waiter.reject(error));
-    this.#guard(() => this.#slots.fail(error));
+    this.#outgoing.end(error, (step) => this.#guard(step));
     this.#guard(() => {
       const writable = this.#settleWritable();
       writable?.promise.catch(() => {});
