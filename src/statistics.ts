@@ -29,7 +29,7 @@ export interface SendQueueStatistics {
   readonly queuedMessages: number;
 }
 
-/** What one side of a connection did; of a client, over all its connections. */
+/** What one side of a connection did; of a client or a server, over all its connections. */
 export interface ConnectionStatistics extends SendStatistics, ReceiveStatistics {
   /** Calls that got no answer in time. */
   readonly timeouts: number;
@@ -53,4 +53,16 @@ export function newConnectionCounters(): Counters<ConnectionStatistics> {
     overflows: 0,
     dropped: 0,
   };
+}
+
+/** What two connections did together. */
+export function sumOf(
+  a: ConnectionStatistics,
+  b: ConnectionStatistics,
+): Counters<ConnectionStatistics> {
+  const total = newConnectionCounters();
+  for (const key of Object.keys(total) as (keyof ConnectionStatistics)[]) {
+    total[key] = a[key] + b[key];
+  }
+  return total;
 }

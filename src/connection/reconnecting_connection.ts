@@ -18,7 +18,7 @@ import { Waiting } from "../wake/waiting.ts";
 import type { Connection } from "./connection.ts";
 import type { CallOptions } from "./handler.ts";
 import { checkRoom } from "./send_queue.ts";
-import { newConnectionCounters } from "../statistics.ts";
+import { newConnectionCounters, sumOf } from "../statistics.ts";
 import type { ConnectionStatistics, Counters } from "../statistics.ts";
 import type { WaitOptions } from "../options.ts";
 import { checkPayload } from "./options.ts";
@@ -91,7 +91,7 @@ export class ReconnectingConnection {
   /** Counters over all connections so far. */
   get statistics(): ConnectionStatistics {
     const now = (this.#connection ?? this.#departed)?.statistics;
-    return now === undefined ? { ...this.#past } : sum(this.#past, now);
+    return now === undefined ? { ...this.#past } : sumOf(this.#past, now);
   }
 
   /** How often a message had to wait for room. */
@@ -210,7 +210,7 @@ export class ReconnectingConnection {
     this.#connection = undefined;
     this.#departed = undefined;
     this.#invitation = undefined;
-    Object.assign(this.#past, sum(this.#past, connection.statistics));
+    Object.assign(this.#past, sumOf(this.#past, connection.statistics));
     this.#pastWaits += connection.waits;
   }
 
@@ -384,12 +384,4 @@ export class ReconnectingConnection {
     this.#handle.checkOpen();
     await this.#connection?.writable;
   }
-}
-
-function sum(a: ConnectionStatistics, b: ConnectionStatistics): ConnectionStatistics {
-  const total = newConnectionCounters();
-  for (const key of Object.keys(total) as (keyof ConnectionStatistics)[]) {
-    total[key] = a[key] + b[key];
-  }
-  return total;
 }

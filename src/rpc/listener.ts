@@ -21,6 +21,8 @@ import {
   writeRefusal,
   writeSide,
 } from "../connection/handshake.ts";
+import { newConnectionCounters, sumOf } from "../statistics.ts";
+import type { ConnectionStatistics } from "../statistics.ts";
 import { CausewayError, isShortage, NameTakenError } from "../errors.ts";
 import { Header, Kind, Refusal, ServerLayout, SideState } from "../memory/layout.ts";
 import { Segment, writeText } from "../memory/segment.ts";
@@ -56,6 +58,8 @@ export class Listener {
   readonly #realm: Realm;
   readonly #options: ListenerOptions;
   readonly #connections = new Set<Connection>();
+  /** What the connections did that have ended. */
+  #past: ConnectionStatistics = newConnectionCounters();
   #segment!: Segment;
   #path = "";
   #announcements = 0;
@@ -132,6 +136,14 @@ export class Listener {
   /** Connections that are open. */
   get connections(): ReadonlySet<Connection> {
     return this.#connections;
+  }
+
+  /** What all connections did so far. */
+  get statistics(): ConnectionStatistics {
+    return [...this.#connections].reduce(
+      (sum, { statistics }) => sumOf(sum, statistics),
+      this.#past,
+    );
   }
 
   #poll(): Polled {
@@ -250,6 +262,7 @@ export class Listener {
     const { name, limits, serve } = this.#options;
     const { handler, onOpen } = serve(() => {
       this.#connections.delete(connection);
+      this.#past = sumOf(this.#past, connection.statistics);
       this.#countConnections();
       this.#lookWhetherInUse();
     });
@@ -279,6 +292,7 @@ export class Listener {
     const { directory } = this.#realm;
     this.#segment.setU32(ServerLayout.state, SideState.closed);
     for (const connection of this.#connections) connection.close();
+    this.#past = this.statistics;
     this.#connections.clear();
     this.#segment.close();
     this.#realm.eventually(() => {

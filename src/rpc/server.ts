@@ -15,6 +15,7 @@ import type { OpenOptions } from "../connection/options.ts";
 import type { OptionsOf } from "../options.ts";
 import { ArgumentError } from "../errors.ts";
 import type { GoneReason } from "../errors.ts";
+import type { ConnectionStatistics } from "../statistics.ts";
 import { checkName, encodeName } from "../memory/names.ts";
 import { Handle } from "../wake/handle.ts";
 import { ConnectionByteStreams } from "./byte_streams.ts";
@@ -127,6 +128,11 @@ export class RpcServer implements AsyncDisposable {
   /** Clients that are connected now. */
   get connections(): number {
     return this.#listener.connections.size;
+  }
+
+  /** What the server did so far, over all its connections. */
+  get stats(): ConnectionStatistics {
+    return { ...this.#listener.statistics };
   }
 
   /** Was it closed? */

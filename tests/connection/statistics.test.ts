@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { bytes, Channel, Publisher, Queue, Subscriber } from "../../mod.ts";
+import { bytes, Channel, Publisher, Queue, RpcClient, RpcServer, Subscriber } from "../../mod.ts";
 import { Scratch } from "../support/scratch.ts";
 import { within } from "../support/watchdog.ts";
 
@@ -51,4 +51,20 @@ test("so does a channel", async () => {
   const queued = { queuedBytes: 0, queuedMessages: 0 };
   assert.deepEqual(sender.stats, { ...nothing, ...SENT, ...common, ...queued });
   assert.deepEqual(receiver.stats, { ...nothing, ...RECEIVED, ...common, ...queued });
+});
+
+test("so does a server, over all clients that it had", async () => {
+  using scratch = new Scratch();
+  const directory = scratch.path;
+  const onRequest = (payload: Uint8Array | undefined): Uint8Array => payload!;
+  await using server = await within(RpcServer.open("name", { directory, onRequest }), "opening");
+  const nothing = { timeouts: 0, overflows: 0, dropped: 0 };
+  for (let clients = 1; clients <= 2; clients++) {
+    await using client = await within(RpcClient.open("name", { directory }), "connecting");
+    for (const message of MESSAGES) await within(client.request(message), "the answer");
+    assert.deepEqual(client.stats, { ...SENT, ...RECEIVED, ...nothing });
+    const sent = { messagesSent: 2 * clients, bytesSent: 3 * clients };
+    const received = { messagesReceived: 2 * clients, bytesReceived: 3 * clients };
+    assert.deepEqual(server.stats, { ...sent, ...received, ...nothing });
+  }
 });
