@@ -5,16 +5,9 @@
  */
 import type { Codec } from "../codec/codec.ts";
 import { copyBytes, keepBetween, keepEncoded } from "../codec/copy.ts";
-import { AttendedPromise } from "../attended.ts";
 import { checkCount, checkTimeout, show } from "../options.ts";
 import type { WaitOptions } from "../options.ts";
-import {
-  ArgumentError,
-  BackpressureError,
-  DeadlockError,
-  MessageTooLargeError,
-  TimeoutError,
-} from "../errors.ts";
+import { ArgumentError, DeadlockError, MessageTooLargeError, TimeoutError } from "../errors.ts";
 import { MAX_SUBSCRIBERS, Wanted } from "../memory/layout.ts";
 import { checkName, encodeName } from "../memory/names.ts";
 import type { Segment } from "../memory/segment.ts";
@@ -22,8 +15,9 @@ import type { BroadcastProducer } from "../ring/broadcast_producer.ts";
 import { partsLength } from "../ring/broadcast_producer.ts";
 import { Handle } from "../wake/handle.ts";
 import { Polled } from "../wake/reactor.ts";
+import { SendWaits } from "../wake/send_waits.ts";
 import { WaitQueue } from "../wake/wait_queue.ts";
-import type { Attempt } from "../wake/wait_queue.ts";
+import type { Attempt, WaitLimits } from "../wake/wait_queue.ts";
 import type { Yielder } from "../wake/yielder.ts";
 import { CountWaiters } from "./count_waiters.ts";
 import { FOLDER, idOf } from "./folder.ts";
@@ -47,8 +41,9 @@ export interface PublisherStatistics extends SendStatistics, SendQueueStatistics
 const CLOSE_TIMEOUT = 5000;
 /** Values of an iterable that are published before the subscribers are woken. */
 const WAKE_EVERY = 1024;
-/** What a message that waits counts besides its bytes. */
-const WAITING_BYTES = 128;
+/** To a program that meets the limit of what may wait. */
+const ADVICE =
+  "await `publish`, let go of slow subscribers with `maxLag`, or raise `sendQueueBytes`";
 
 const RESOLVED: Promise<void> = Promise.resolve();
 
@@ -76,15 +71,13 @@ export class Publisher<T = unknown> implements AsyncDisposable {
   readonly #table: SubscriberTable;
   readonly #producer: BroadcastProducer;
   readonly #line: WaitQueue;
+  readonly #sends: SendWaits;
   readonly #lag: LagLimit;
   readonly #waiters: CountWaiters;
   readonly #yielder: Yielder;
-  readonly #report = (error: unknown): void => this.#handle.report(error);
   #loan: Loan | undefined;
   #bytes = 0;
   #waits = 0;
-  /** Bytes of the messages that wait. */
-  #waitingBytes = 0;
   /** Is it watched whether subscribers exceed their limit? */
   #isWatching = false;
 
@@ -108,6 +101,7 @@ export class Publisher<T = unknown> implements AsyncDisposable {
     this.#waiters = new CountWaiters(handle.reactor);
     this.#yielder = handle.reactor.yielder;
     this.#line = new WaitQueue(handle.reactor, handle.index, () => this.#producer.setWaiting());
+    this.#sends = new SendWaits(this.#line, limits.sendQueueBytes, handle.report, ADVICE);
     events.onJoined = () => this.#waiters.tell(this.#table.size);
     events.onLookAgain = () => {
       this.#table.look();
@@ -217,17 +211,10 @@ export class Publisher<T = unknown> implements AsyncDisposable {
         return this.#yielder.pause();
       }
       const kept = keepEncoded(this.#codec, payload);
-      return this.#attended(
-        this.#waitBounded(() => this.#write(kept) || undefined, kept.length, options),
-      );
+      return this.#waitToSend(() => this.#write(kept) || undefined, kept.length, options);
     } catch (error) {
-      return this.#attended(Promise.reject(error));
+      return this.#sends.refuse(error);
     }
-  }
-
-  /** A promise of ours that its user may forget. */
-  #attended(promise: Promise<unknown>): Promise<void> {
-    return AttendedPromise.of(promise as Promise<void>, this.#report);
   }
 
   /**
@@ -321,7 +308,7 @@ export class Publisher<T = unknown> implements AsyncDisposable {
           this.#serve();
           const kept = keepEncoded(this.#codec, payload);
           keepRest(count + 1);
-          await this.#waitBounded(() => this.#write(kept) || undefined, kept.length, options);
+          await this.#waitToSend(() => this.#write(kept) || undefined, kept.length, options);
         }
         if (++count % WAKE_EVERY === 0) this.#serve();
         if (this.#yielder.isDue()) {
@@ -354,9 +341,9 @@ export class Publisher<T = unknown> implements AsyncDisposable {
         return this.#yielder.pause();
       }
       const kept = parts.map(copyBytes);
-      return this.#attended(this.#waitBounded(() => write(kept), length, options));
+      return this.#waitToSend(() => write(kept), length, options);
     } catch (error) {
-      return this.#attended(Promise.reject(error));
+      return this.#sends.refuse(error);
     }
   }
 
@@ -447,39 +434,42 @@ export class Publisher<T = unknown> implements AsyncDisposable {
   }
 
   /** Waits for room for a message of which we keep `bytes`, if as much may wait. */
-  #waitBounded<R>(
-    attempt: Attempt<R>,
+  #waitToSend(
+    attempt: Attempt<true>,
     bytes: number,
     options: WaitOptions | undefined,
-  ): Promise<R> {
+  ): Promise<void> {
     // It may have been closed since the values of a list were encoded.
     this.#handle.checkOpen();
-    const size = bytes + WAITING_BYTES;
-    const { sendQueueBytes } = this.#limits;
-    if (this.#line.length > 0 && this.#waitingBytes + size > sendQueueBytes) {
-      const advice =
-        "await `publish`, let go of slow subscribers with `maxLag`, or raise `sendQueueBytes`";
-      throw new BackpressureError(this.#waitingBytes, size, sendQueueBytes, advice);
-    }
-    this.#waitingBytes += size;
-    const waiting = this.#wait(attempt, options);
-    const end = (): void => void (this.#waitingBytes -= size);
-    waiting.then(end, end);
+    const send = { bytes, messages: 1, attempt: this.#counted(attempt), what: this.#what() };
+    const waiting = this.#sends.wait(send, this.#limitsOf(options));
+    this.#watchLag();
     return waiting;
   }
 
   #wait<R>(attempt: Attempt<R>, options: WaitOptions | undefined): Promise<R> {
-    const timeout = checkTimeout(options?.timeout, this.#limits.timeout);
+    const limits = this.#limitsOf(options);
+    const waiting = this.#line.wait(this.#counted(attempt), this.#what(), limits);
+    this.#watchLag();
+    return waiting;
+  }
+
+  #limitsOf(options: WaitOptions | undefined): WaitLimits {
+    return {
+      timeout: checkTimeout(options?.timeout, this.#limits.timeout),
+      signal: options?.signal,
+    };
+  }
+
+  /** Counts a wait if the first attempt fails. */
+  #counted<R>(attempt: Attempt<R>): Attempt<R> {
     let first = true;
-    const counted = (): R | undefined => {
+    return () => {
       const result = attempt();
       if (first && result === undefined) this.#waits++;
       first = false;
       return result;
     };
-    const waiting = this.#line.wait(counted, this.#what(), { timeout, signal: options?.signal });
-    this.#watchLag();
-    return waiting;
   }
 
   /** While messages wait, looks now and then whether a subscriber exceeds its limit. */

@@ -12,6 +12,7 @@ import { ArgumentError } from "../errors.ts";
 import { TOPIC_OPTIONS } from "./options.ts";
 import type { TopicOptions } from "./options.ts";
 import type { LagAction, TopicGoneReason } from "./subscriber_table.ts";
+import { checkSendQueueBytes } from "../wake/send_waits.ts";
 
 /** Options of `Publisher.open`. */
 export interface PublisherOptions extends TopicOptions {
@@ -67,7 +68,6 @@ const NAMES = Object.keys(OPTIONS);
 const LAG_ACTIONS: Record<LagAction, true> = { "disconnect": true, "drop-oldest": true };
 const DEFAULT_CAPACITY = 1 << 20;
 const DEFAULT_SUBSCRIBERS = 64;
-const DEFAULT_SEND_QUEUE = 16 << 20;
 
 /** The limits of a publisher, checked, with defaults. */
 export interface PublisherLimits {
@@ -89,7 +89,6 @@ export function publisherLimits(options: PublisherOptions): PublisherLimits {
     history = Infinity,
     maxLag = Infinity,
     lagAction = "disconnect",
-    sendQueueBytes = DEFAULT_SEND_QUEUE,
   } = options;
   if (options.codec !== undefined) checkCodec(options.codec);
   checkCapacity(capacity);
@@ -109,7 +108,7 @@ export function publisherLimits(options: PublisherOptions): PublisherLimits {
     history: checkCount("history", history, 0, Infinity),
     maxLag,
     lagAction,
-    sendQueueBytes: checkCount("sendQueueBytes", sendQueueBytes, 0, Infinity),
+    sendQueueBytes: checkSendQueueBytes(options.sendQueueBytes),
     timeout: checkTimeout(options.timeout, Infinity),
   };
 }

@@ -32,13 +32,23 @@ export class SendWaits {
   readonly #queue: WaitQueue;
   readonly #limit: number;
   readonly #report: (error: unknown) => void;
+  readonly #advice: string;
   #waiting = 0;
 
-  /** `limit`: the user's `sendQueueBytes`; `report` is told of failures of forgotten promises. */
-  constructor(queue: WaitQueue, limit: number | undefined, report: (error: unknown) => void) {
+  /**
+   * `limit`: the user's `sendQueueBytes`; `report` is told of failures of forgotten promises;
+   * `advice` is what a program does that meets the limit.
+   */
+  constructor(
+    queue: WaitQueue,
+    limit: number | undefined,
+    report: (error: unknown) => void,
+    advice = "await each call, or raise `sendQueueBytes`",
+  ) {
     this.#queue = queue;
     this.#limit = checkSendQueueBytes(limit);
     this.#report = report;
+    this.#advice = advice;
   }
 
   /**
@@ -55,7 +65,7 @@ export class SendWaits {
     const size = send.bytes + send.messages * MESSAGE_COST;
     try {
       if (this.#waiting > 0 && this.#waiting + size > this.#limit) {
-        throw new BackpressureError(this.#waiting, size, this.#limit);
+        throw new BackpressureError(this.#waiting, size, this.#limit, this.#advice);
       }
       this.#waiting += size;
       try {
@@ -77,5 +87,5 @@ export class SendWaits {
 
 /** Checks the option, and says its default. @throws {ArgumentError} */
 export function checkSendQueueBytes(limit: number = DEFAULT_LIMIT): number {
-  return checkCount("sendQueueBytes", limit, 1, Infinity);
+  return checkCount("sendQueueBytes", limit, 0, Infinity);
 }
