@@ -97,7 +97,8 @@ fn library(b: *std.Build, target: Target) *Compile {
         .target = resolved,
         .optimize = .ReleaseSmall,
         .strip = true,
-        .link_libc = true,
+        // For Windows Zig would compile all of MinGW's first, which takes minutes: see crt.c.
+        .link_libc = resolved.result.os.tag != .windows,
         .sanitize_c = .off,
         .stack_protector = false,
         .unwind_tables = .none,
@@ -108,9 +109,14 @@ fn library(b: *std.Build, target: Target) *Compile {
         .macos => addSources(b, module, &(posix ++ darwin)),
         .freebsd => addSources(b, module, &(posix ++ freebsd)),
         .windows => {
-            addSources(b, module, &windows);
+            addSources(b, module, &(windows ++ .{"windows/crt.c"}));
             module.addAssemblyFile(b.path("csrc/windows/probe.S"));
-            for ([_][]const u8{ "advapi32", "bcrypt", "ntdll" }) |name| module.linkSystemLibrary(name, .{});
+            const headers = b.graph.zig_lib_directory.join(b.allocator, &.{"libc/include/any-windows-any"});
+            module.addSystemIncludePath(.{ .cwd_relative = headers catch @panic("OOM") });
+            // Of these the last is the part of ntdll that other systems have in the C library.
+            for ([_][]const u8{ "advapi32", "bcrypt", "kernel32", "ntdll", "ntdllcrt" }) |name| {
+                module.linkSystemLibrary(name, .{});
+            }
         },
         else => unreachable,
     }
@@ -121,8 +127,8 @@ fn library(b: *std.Build, target: Target) *Compile {
     });
     compile.link_gc_sections = true;
     compile.build_id = .none;
-    // Of Zig's own routines Windows needs one, and they come as a whole: see probe.S.
-    if (resolved.result.os.tag == .windows) compile.bundle_compiler_rt = false;
+    // Of Zig's own routines only Windows needs one, and they come as a whole: see probe.S.
+    compile.bundle_compiler_rt = false;
     return compile;
 }
 

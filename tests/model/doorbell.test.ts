@@ -6,11 +6,11 @@
  * With `CAUSEWAY_MODEL_FULL` set, larger configurations are checked as well
  * (some minutes, some gigabytes).
  */
-import { test } from "node:test";
+import { describe, test } from "node:test";
 import assert from "node:assert/strict";
 import { execFile, spawnSync } from "node:child_process";
 import { existsSync, mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { availableParallelism, tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 
@@ -331,39 +331,46 @@ if (reason !== false && process.env["CI"] !== undefined) {
     assert.fail(reason);
   });
 } else {
-  const skip = reason;
-  const full = process.env["CAUSEWAY_MODEL_FULL"] !== undefined;
+  // Compiling and searching are work for one core each.
+  describe("the doorbell", { concurrency: availableParallelism() }, () => {
+    const skip = reason;
+    const full = process.env["CAUSEWAY_MODEL_FULL"] !== undefined;
 
-  for (const configuration of Object.values<Configuration>(configurations)) {
-    const { name, definitions, modes, liveness, heavy, large } = configuration;
-    if (large && !full) continue;
-    for (const mode of modes) {
-      test(`${name}: ${mode}`, { skip }, async () => {
-        const all = mode === "liveness" && liveness !== undefined
-          ? `${definitions} ${liveness}`
-          : definitions;
-        await passes(mode, all, large ? "large" : heavy || mode === "liveness" ? "heavy" : "small");
+    for (const configuration of Object.values<Configuration>(configurations)) {
+      const { name, definitions, modes, liveness, heavy, large } = configuration;
+      if (large && !full) continue;
+      for (const mode of modes) {
+        test(`${name}: ${mode}`, { skip }, async () => {
+          const all = mode === "liveness" && liveness !== undefined
+            ? `${definitions} ${liveness}`
+            : definitions;
+          await passes(
+            mode,
+            all,
+            large ? "large" : heavy || mode === "liveness" ? "heavy" : "small",
+          );
+        });
+      }
+    }
+
+    for (const [definition, where, what] of mutations) {
+      test(`found: ${what} (${definition})`, { skip }, async () => {
+        const { definitions: unbroken, heavy }: Configuration = configurations[where];
+        const definitions = `${unbroken} ${definition}`;
+        const { errors, trail, output } = await check(
+          "safety",
+          definitions,
+          heavy ? "heavy" : "small",
+        );
+        assert.ok(errors > 0 && trail, `${definition} was not found:\n${output}`);
+        assert.match(output, /assertion violated|invalid end state/);
       });
     }
-  }
 
-  for (const [definition, where, what] of mutations) {
-    test(`found: ${what} (${definition})`, { skip }, async () => {
-      const { definitions: unbroken, heavy }: Configuration = configurations[where];
-      const definitions = `${unbroken} ${definition}`;
-      const { errors, trail, output } = await check(
-        "safety",
-        definitions,
-        heavy ? "heavy" : "small",
-      );
-      assert.ok(errors > 0 && trail, `${definition} was not found:\n${output}`);
-      assert.match(output, /assertion violated|invalid end state/);
-    });
-  }
-
-  for (const [definition, where, what] of harmless) {
-    test(`harmless: ${what} (${definition})`, { skip }, async () => {
-      await passes("safety", `${configurations[where].definitions} ${definition}`, "small");
-    });
-  }
+    for (const [definition, where, what] of harmless) {
+      test(`harmless: ${what} (${definition})`, { skip }, async () => {
+        await passes("safety", `${configurations[where].definitions} ${definition}`, "small");
+      });
+    }
+  });
 }

@@ -30,11 +30,6 @@ const MACOS = ["/usr/lib/libSystem.B.dylib"];
 const WINDOWS = [
   "ADVAPI32.dll",
   "KERNEL32.dll",
-  "api-ms-win-crt-heap-l1-1-0.dll",
-  "api-ms-win-crt-private-l1-1-0.dll",
-  "api-ms-win-crt-runtime-l1-1-0.dll",
-  "api-ms-win-crt-stdio-l1-1-0.dll",
-  "api-ms-win-crt-string-l1-1-0.dll",
   "bcrypt.dll",
   "ntdll.dll",
 ];
