@@ -24,7 +24,10 @@ import { messageOf } from "./refusal.ts";
 
 /** A text of fewer bytes is read one by one, if it is ASCII. */
 const SHORT_TEXT = 24;
-/** Keys that were read lately, by a hash of their bytes. All messages of the thread share them. */
+/** An array of more elements that is deeper than this grows with what is read (see `#array`). */
+const MANY = 1024;
+const DEEP = 4;
+/** ASCII keys that were read lately, by a hash of their bytes. All messages of the thread share them. */
 const KEYS = new Array<string>(1024).fill("");
 
 const texts = new TextDecoder("utf-8", { ignoreBOM: true });
@@ -245,7 +248,10 @@ export class Decoder {
       }
     }
     this.#at = start;
-    return KEYS[place] = this.#text(length);
+    const key = this.#text(length);
+    // Only ASCII has as many characters as bytes, and is what its bytes are.
+    if (key.length === length) KEYS[place] = key;
+    return key;
   }
 
   #rareKey(): string {
@@ -259,7 +265,9 @@ export class Decoder {
   #array(length: number): unknown[] {
     this.#check(length);
     this.#enter();
-    const values = this.#known(new Array<unknown>(length));
+    // Arrays in each other may announce the same bytes, so only a few get all their room at once.
+    const isGrowing = length > MANY && this.#depth > DEEP;
+    const values = this.#known(isGrowing ? [] : new Array<unknown>(length));
     for (let i = 0; i < length; i++) values[i] = this.#value();
     this.#depth--;
     return values;

@@ -4,12 +4,18 @@
 import assert from "node:assert/strict";
 import process from "node:process";
 import { test } from "node:test";
-import type { Codec } from "../../src/codec/codec.ts";
+import type { Codec, FunctionTable } from "../../src/codec/codec.ts";
 import { decodeFailure, encodeFailure } from "../../src/codec/failure.ts";
 import { json } from "../../src/codec/json.ts";
 import { messagePack } from "../../src/codec/messagepack.ts";
-import { EXTENDED, Kind, MAX_BIGINT_BYTES, MAX_DEPTH } from "../../src/codec/messagepack_format.ts";
-import { CodecError } from "../../src/errors.ts";
+import {
+  EXTENDED,
+  Kind,
+  MAX_BIGINT_BYTES,
+  MAX_DEPTH,
+  VIEWS,
+} from "../../src/codec/messagepack_format.ts";
+import { ClosedError, CodecError } from "../../src/errors.ts";
 
 const decode = (...bytes: number[]): unknown => messagePack.decode(Uint8Array.from(bytes));
 
@@ -39,6 +45,24 @@ test("no length makes more than the bytes that are there", () => {
   const { rss, external } = process.memoryUsage();
   assert.ok(rss - before.rss < 100e6, `${rss - before.rss} bytes more`);
   assert.ok(external - before.external < 100e6, `${external - before.external} bytes more`);
+});
+
+test("arrays within arrays that announce all that follows take no memory for it", () => {
+  const size = 1 << 18;
+  const message = new Uint8Array(size).fill(0xc0);
+  const view = new DataView(message.buffer);
+  const depth = MAX_DEPTH - 1;
+  for (let at = 0; at < 5 * depth; at += 5) {
+    message[at] = 0xdd;
+    view.setUint32(at + 1, size - at - 5);
+  }
+  const before = process.memoryUsage().rss;
+  assert.throws(() => messagePack.decode(message), CodecError);
+  const more = process.memoryUsage().rss - before;
+  assert.ok(more < 300e6, `${more} bytes more for a message of ${size}`);
+  let real: unknown = Array.from({ length: 3000 }, (_, i) => i);
+  for (let i = 0; i < 8; i++) real = [real, i];
+  assert.deepEqual(messagePack.decode(messagePack.encode(real)), real, "those that are there");
 });
 
 test("every message that is cut off is an error", () => {
@@ -166,9 +190,152 @@ test("big integers have a limit", () => {
   assert.throws(() => messagePack.decode(message), /at most 65536/);
 });
 
+test("no key is taken for another one whose characters are its bytes", () => {
+  const encoder = new TextEncoder();
+  // Among these are keys that share a place with that other one.
+  for (let code = 0x9380; code < 0x9400; code++) {
+    const key = String.fromCharCode(code);
+    const other = String.fromCharCode(...encoder.encode(key));
+    messagePack.decode(messagePack.encode({ [other]: 1 }));
+    const copy = messagePack.decode(messagePack.encode({ [key]: 2 })) as object;
+    assert.deepEqual(Object.keys(copy), [key]);
+  }
+});
+
 test("keys that share a place in the table of keys", () => {
   for (let i = 0; i < 20_000; i++) {
     const value = { [`k${i}`]: i, [`${i}k`]: -i };
     assert.deepEqual(messagePack.decode(messagePack.encode(value)), value);
   }
+});
+
+test("numbers of every width, as other libraries write them too", () => {
+  const cases: [number[], unknown][] = [
+    [[0x7f], 127],
+    [[0xe0], -32],
+    [[0xff], -1],
+    [[0xcc, 0x05], 5],
+    [[0xcc, 0xff], 255],
+    [[0xcd, 0xff, 0xfe], 65_534],
+    [[0xce, 0xff, 0xff, 0xff, 0xff], 2 ** 32 - 1],
+    [[0xcf, 0x80, 0, 0, 0, 0, 0, 0, 1], 2n ** 63n + 1n],
+    [[0xd0, 0x80], -128],
+    [[0xd0, 0x7f], 127],
+    [[0xd1, 0x80, 0x00], -32_768],
+    [[0xd2, 0x80, 0, 0, 0], -(2 ** 31)],
+    [[0xd3, 0x80, 0, 0, 0, 0, 0, 0, 0], -(2n ** 63n)],
+    [[0xca, 0x3f, 0x80, 0, 0], 1],
+    [[0xcb, 0xbf, 0xf8, 0, 0, 0, 0, 0, 0], -1.5],
+    [[0xc0], null],
+    [[0xc2], false],
+    [[0xc3], true],
+    [[0xd9, 1, 0x61], "a"],
+    [[0xda, 0, 1, 0x61], "a"],
+    [[0xdb, 0, 0, 0, 1, 0x61], "a"],
+    [[0xdc, 0, 1, 7], [7]],
+    [[0xdd, 0, 0, 0, 1, 7], [7]],
+    [[0xde, 0, 1, 0xd9, 1, 0x61, 7], { a: 7 }],
+    [[0xdf, 0, 0, 0, 1, 0xa1, 0x61, 7], { a: 7 }],
+    [[0xc5, 0, 1, 7], Uint8Array.of(7)],
+    [[0xc6, 0, 0, 0, 1, 7], Uint8Array.of(7)],
+  ];
+  for (const [bytes, value] of cases) {
+    assert.deepEqual(decode(...bytes), value, String(bytes));
+    // In the middle of other memory, whose neighbours aren't of the message.
+    const padded = Uint8Array.of(0xc1, 0xc1, 0xc1, ...bytes, 0xc1);
+    assert.deepEqual(messagePack.decode(padded.subarray(3, -1)), value, String(bytes));
+    for (let length = 0; length < bytes.length; length++) {
+      assert.throws(() => messagePack.decode(padded.subarray(3, 3 + length)), CodecError);
+    }
+  }
+});
+
+test("bytes that begin no value, and extensions of the standard, are named", () => {
+  for (const token of [0xc7, 0xc8, 0xc9, 0xd4, 0xd5, 0xd6, 0xd7, 0xd8]) {
+    assert.throws(
+      () => decode(token, 1, 1, 1, 1),
+      new RegExp(`can't read these 5 bytes: there is no value that begins with the byte ${token}`),
+    );
+  }
+  const kinds: number[] = Object.values(Kind);
+  for (let kind = 0; kind < 256; kind++) {
+    if (kinds.includes(kind)) continue;
+    assert.throws(() => decode(EXTENDED, kind, 0, 0), new RegExp(`no kind ${kind} of values`));
+  }
+});
+
+test("views are aligned wherever their bytes are, and are whole elements", () => {
+  for (const [index, name] of VIEWS.entries()) {
+    const View = (globalThis as unknown as Record<string, new (buffer: ArrayBuffer) => unknown>)[
+      name
+    ];
+    if (View === undefined) continue;
+    for (let offset = 0; offset < 8; offset++) {
+      const bytes = Array.from({ length: 16 }, (_, i) => i + 1);
+      const message = [EXTENDED, Kind.view, index, 0xc4, 16, ...bytes];
+      const memory = Uint8Array.of(...new Array<number>(offset).fill(0xff), ...message);
+      const view = messagePack.decode(memory.subarray(offset)) as ArrayBufferView;
+      assert.equal(Object.prototype.toString.call(view), `[object ${name}]`);
+      assert.equal(view.buffer.byteLength, 16);
+      assert.deepEqual([...new Uint8Array(view.buffer)], bytes);
+    }
+    if (name === "DataView" || name.includes("8")) continue;
+    assert.throws(() => decode(EXTENDED, Kind.view, index, 0xc4, 1, 1), CodecError, name);
+  }
+});
+
+test("after an error the next message is read as if there had been none", () => {
+  const whole = messagePack.encode([{ a: 1, b: [] }, { a: 2, b: [] }]);
+  for (let length = 0; length < whole.length; length++) {
+    assert.throws(() => messagePack.decode(whole.subarray(0, length)), CodecError);
+    // Objects and depth of the broken message don't count.
+    assert.throws(() => decode(0x91, EXTENDED, Kind.again, 1), /no object 1 yet/);
+    assert.deepEqual(messagePack.decode(whole), [{ a: 1, b: [] }, { a: 2, b: [] }]);
+  }
+});
+
+test("what a table throws: an error of the library stays, another one is the cause", () => {
+  const closed = new ClosedError("it");
+  const odd = new RangeError("odd");
+  const functions = (error: Error): FunctionTable => ({
+    exportFunction: () => 0,
+    importFunction: () => {
+      throw error;
+    },
+  });
+  const message = Uint8Array.of(0x91, EXTENDED, Kind.function, 5);
+  assert.throws(() => messagePack.decode(message, functions(closed)), (got) => got === closed);
+  assert.throws(
+    () => messagePack.decode(message, functions(odd)),
+    (got) => got instanceof CodecError && got.cause === odd && got.message.endsWith(": odd"),
+  );
+});
+
+test("an object by reference has its number before what stands for it is read", () => {
+  const imported: unknown[] = [];
+  const functions = {
+    exportFunction: () => 0,
+    importFunction: () => () => Promise.resolve(),
+    references: [{
+      tag: 9,
+      matches: () => false,
+      exportObject: () => undefined,
+      importObject: (value: unknown) => {
+        imported.push(value);
+        return { value };
+      },
+    }],
+  };
+  // [reference 9 of [7], that reference again, what stands for it again]
+  const message = Uint8Array.of(
+    ...[0x93, EXTENDED, Kind.reference, 9, 0x91, 7],
+    ...[EXTENDED, Kind.again, 1, EXTENDED, Kind.again, 2],
+  );
+  const list = messagePack.decode(message, functions) as unknown[];
+  assert.deepEqual(imported, [[7]]);
+  assert.deepEqual(list[0], { value: [7] });
+  assert.equal(list[1], list[0]);
+  assert.equal(list[2], imported[0]);
+  const other = Uint8Array.of(EXTENDED, Kind.reference, 8, 0);
+  assert.throws(() => messagePack.decode(other, functions), /by reference arrived \(8\)/);
 });
