@@ -36,7 +36,7 @@ const { values: options, positionals: filters } = parseArgs({
 });
 
 /** A run of everything takes a third of the cross suite's pairs; see tests/support/cross.ts. */
-const pairs = filters.length > 0 ? "all" : "short";
+const pairs = process.env["CAUSEWAY_PAIRS"] || (filters.length > 0 ? "all" : "short");
 const wanted = options.runtime?.split(",") ?? runtimes;
 // Memory where there is a memory file system, so that tests meet what users will.
 const temporary = testSystem.temporary?.() ??
