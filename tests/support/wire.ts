@@ -1,0 +1,202 @@
+// Real connections in shared memory, with nothing above them. Of a `Wire` one end is a connection
+// and the other the test, which writes and reads records. A `pair` has a connection at both ends.
+
+import assert from "node:assert/strict";
+import { Connection } from "../../src/connection/connection.ts";
+import type { ConnectionHandler } from "../../src/connection/handler.ts";
+import { writeSide } from "../../src/connection/handshake.ts";
+import type { IncomingCall } from "../../src/connection/incoming.ts";
+import { limitsOf } from "../../src/connection/options.ts";
+import type { ConnectionLimits } from "../../src/connection/options.ts";
+import { ringEnds } from "../../src/connection/rings.ts";
+import type { GoneReason } from "../../src/errors.ts";
+import { ConnectionLayout, connectionPages, Kind, Side } from "../../src/memory/layout.ts";
+import { createNode, removeNode } from "../../src/memory/nodes.ts";
+import { Segment } from "../../src/memory/segment.ts";
+import type { RingConsumer } from "../../src/ring/consumer.ts";
+import type { RingProducer } from "../../src/ring/producer.ts";
+import { RecordHeader } from "../../src/ring/record.ts";
+import type { RecordFields } from "../../src/ring/record.ts";
+import { Realm } from "../../src/wake/realm.ts";
+import { textOf } from "./api.ts";
+import { native, Scratch } from "./scratch.ts";
+
+type Bytes = Uint8Array<ArrayBuffer>;
+
+/** Bytes of each ring. */
+export const CAPACITY = 4096;
+
+/** Keeps what a connection tells its pattern. Requests aren't answered. */
+export class Recorder implements ConnectionHandler {
+  readonly requests: { call: IncomingCall; payload: Bytes | undefined }[] = [];
+  readonly messages: [method: number, payload: Bytes | undefined][] = [];
+  readonly gone: [reason: GoneReason, cause: unknown][] = [];
+  readonly peerErrors: unknown[] = [];
+
+  onRequest(call: IncomingCall, payload: Bytes | undefined): boolean {
+    this.requests.push({ call, payload });
+    return false;
+  }
+
+  onMessage(method: number, payload: Bytes | undefined): void {
+    this.messages.push([method, payload]);
+  }
+
+  decodeError(payload: Bytes | undefined): unknown {
+    return new Error(textOf(payload));
+  }
+
+  encodeError(error: unknown): Bytes {
+    return new TextEncoder().encode(String(error instanceof Error ? error.message : error));
+  }
+
+  onGone(reason: GoneReason, cause: unknown): void {
+    this.gone.push([reason, cause]);
+  }
+
+  onPeerError(error: unknown): void {
+    this.peerErrors.push(error);
+  }
+}
+
+/** How the connections of a test are. */
+export interface WireOptions {
+  /** What the handler does instead of a {@linkcode Recorder}'s. */
+  handler?: Partial<ConnectionHandler>;
+  limits?: Partial<ConnectionLimits>;
+}
+
+const closer = (): void => {};
+
+function connect(
+  realm: Realm,
+  segment: Segment,
+  side: "a" | "b",
+  peer: string,
+  index: number,
+  { handler, limits }: WireOptions,
+): { connection: Connection; told: Recorder } {
+  const told = Object.assign(new Recorder(), handler);
+  const acquired = realm.acquirePeer(peer);
+  const all = { ...limitsOf({}), ...limits };
+  return {
+    told,
+    connection: new Connection(realm, segment, side, "wire", index, acquired, told, all),
+  };
+}
+
+function makeSegment(scratch: Scratch): Segment {
+  return scratch.segment("wire", { pages: connectionPages(CAPACITY), capacity: CAPACITY });
+}
+
+/** See the file. */
+export class Wire implements Disposable {
+  readonly connection: Connection;
+  /** What the connection told its pattern. */
+  readonly told: Recorder;
+  readonly realm: Realm;
+  /** The test's side: what it writes with, and what it reads. */
+  readonly producer: RingProducer;
+  readonly consumer: RingConsumer;
+  /** The test's own mapping of the segment. */
+  readonly segment: Segment;
+  readonly #node: { id: string; segment: Segment };
+  readonly #scratch: Scratch;
+
+  private constructor(scratch: Scratch, realm: Realm, options: WireOptions) {
+    this.#scratch = scratch;
+    this.realm = realm;
+    this.#node = createNode(native, scratch.directory);
+    const index = realm.reactor.reserve();
+    const segment = makeSegment(scratch);
+    this.segment = Segment.open(native, segment.path, Kind.connection)!;
+    writeSide(segment, "a", realm.id, index);
+    writeSide(segment, "b", this.#node.id, 0);
+    [this.producer, this.consumer] = ringEnds(this.segment, "b");
+    const { connection, told } = connect(realm, segment, "a", this.#node.id, index, options);
+    this.connection = connection;
+    this.told = told;
+  }
+
+  static async open(options: WireOptions = {}): Promise<Wire> {
+    const scratch = new Scratch();
+    return new Wire(scratch, await Realm.acquire(scratch.path, closer), options);
+  }
+
+  /** Writes a record without waking the connection. */
+  write(fields: Partial<RecordFields>, payload?: Uint8Array, from = 0, to?: number): void {
+    const end = to ?? payload?.length ?? 0;
+    assert.ok(this.producer.write(RecordHeader.of(fields), payload, from, end), "no room");
+  }
+
+  /** The same, and the connection reads it. */
+  tell(fields: Partial<RecordFields>, payload?: Uint8Array): void {
+    this.write(fields, payload);
+    this.connection.poll();
+  }
+
+  /** The next record that the connection has sent. */
+  next(): (RecordFields & { payload: Bytes }) | undefined {
+    if (!this.consumer.next()) return undefined;
+    return { ...RecordHeader.copy(this.consumer), payload: this.consumer.take() };
+  }
+
+  /** All of them, as far as they are in the ring. */
+  all(): (RecordFields & { payload: Bytes })[] {
+    const records = [];
+    for (let record = this.next(); record !== undefined; record = this.next()) records.push(record);
+    this.consumer.release();
+    return records;
+  }
+
+  /** Leaves, as a side that closes does. */
+  leave(state: number): void {
+    this.segment.setU32(ConnectionLayout.b + Side.state, state);
+  }
+
+  /** Dies, as a process does. */
+  die(): void {
+    this.#node.segment.close();
+  }
+
+  [Symbol.dispose](): void {
+    this.connection.close();
+    this.segment.close();
+    this.die();
+    removeNode(this.#scratch.directory, this.#node.id);
+    this.realm.release(closer);
+    this.#scratch[Symbol.dispose]();
+  }
+}
+
+/** Two connections of this thread with each other. */
+export class Pair implements Disposable {
+  readonly a: { connection: Connection; told: Recorder };
+  readonly b: { connection: Connection; told: Recorder };
+  readonly realm: Realm;
+  readonly #scratch: Scratch;
+
+  private constructor(scratch: Scratch, realm: Realm, a: WireOptions, b: WireOptions) {
+    this.#scratch = scratch;
+    this.realm = realm;
+    const segment = makeSegment(scratch);
+    const other = Segment.open(native, segment.path, Kind.connection)!;
+    const [left, right] = [realm.reactor.reserve(), realm.reactor.reserve()];
+    writeSide(segment, "a", realm.id, left);
+    writeSide(segment, "b", realm.id, right);
+    this.a = connect(realm, segment, "a", realm.id, left, a);
+    this.b = connect(realm, other, "b", realm.id, right, b);
+  }
+
+  static async open(a: WireOptions = {}, b: WireOptions = {}): Promise<Pair> {
+    const scratch = new Scratch();
+    return new Pair(scratch, await Realm.acquire(scratch.path, closer), a, b);
+  }
+
+  [Symbol.dispose](): void {
+    this.a.connection.close();
+    this.b.connection.close();
+    this.realm.release(closer);
+    this.#scratch[Symbol.dispose]();
+  }
+}
