@@ -49,7 +49,7 @@ export class ReadBuffer {
 
   #take(size: number): number {
     const at = this.#at;
-    if (!(size >= 0 && at + size <= this.#end)) {
+    if (!(Number.isInteger(size) && size >= 0 && at + size <= this.#end)) {
       throw new CodecError(
         `${size} bytes at ${this.position} are wanted, but there are only ${this.#end - at} left`,
       );

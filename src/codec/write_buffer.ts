@@ -52,7 +52,7 @@ export class WriteBuffer {
     this.#end = end;
   }
 
-  /** @ignore Writes into `size` bytes of somebody else's memory from now on. */
+  /** @ignore Writes into `size` bytes of other memory from now on. */
   static over(buffer: WriteBuffer, memory: DataView, offset: number, size: number): void {
     if (buffer.#data !== memory) {
       buffer.#bytes = new Uint8Array(memory.buffer, memory.byteOffset, memory.byteLength);
@@ -208,8 +208,13 @@ export class WriteBuffer {
     this.#bytes.set(text, at + 4);
   }
 
-  /** So many zeros. */
+  /** So many zeros. @throws {ArgumentError} The count is no whole number from 0. */
   skip(count: number): void {
+    if (!(Number.isInteger(count) && count >= 0)) {
+      throw new ArgumentError(
+        `bytes to be skipped are a whole number from 0, got ${showValue(count)}`,
+      );
+    }
     const at = this.#claim(count);
     this.#bytes.fill(0, at, at + count);
   }
