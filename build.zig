@@ -34,7 +34,7 @@ const targets = [_]Target{
     .{ .query = "aarch64-freebsd.14.0", .folder = "freebsd-arm64" },
 };
 
-const common = [_][]const u8{ "common/acquirer.c", "common/bell.c", "common/misc.c", "common/owned.c" };
+const common = [_][]const u8{ "common/acquirer.c", "common/bell.c", "common/misc.c", "common/owned.c", "common/watcher.c" };
 const posix = [_][]const u8{
     "posix/acquirer.c", "posix/clock.c",   "posix/directory.c", "posix/error.c",     "posix/lease.c",   "posix/owner.c",
     "posix/pipe.c",     "posix/reserve.c", "posix/segment.c",   "posix/semaphore.c", "posix/watcher.c",

@@ -34,4 +34,11 @@ void cw_semaphore_share(cw_semaphore *semaphore);
 /* Lets the calling thread sleep about that long. */
 void cw_sleep(uint32_t microseconds);
 
+/* A point in time `timeout_us` from now, on cw_clock; UINT64_MAX is never. */
+uint64_t cw_deadline(uint32_t timeout_us);
+bool cw_expired(uint64_t deadline);
+
+/* Sleeps a little longer at every turn, up to about 2 ms. */
+void cw_back_off(unsigned turn);
+
 #endif

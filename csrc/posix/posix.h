@@ -36,13 +36,6 @@ static inline int cw_descriptor_of(int64_t handle) {
   return handle < 0 ? -1 : (int)(handle & ~CW_LEASED);
 }
 
-/* A point in time `timeout_us` from now, for loops that sleep in turns. */
-uint64_t cw_deadline(uint32_t timeout_us);
-bool cw_expired(uint64_t deadline);
-
-/* Sleeps a little longer at every turn, up to 2 ms. */
-void cw_back_off(unsigned turn);
-
 /* Reserves a file's blocks from one byte to another where the system has no
  * better way: 0 or an errno. */
 int cw_write_zeros(int descriptor, uint64_t from, uint64_t to);

@@ -61,11 +61,8 @@ static inline HANDLE cw_handle_of(int64_t handle) {
   return handle < 0 ? NULL : (HANDLE)(uintptr_t)(handle & ~CW_LEASED);
 }
 
-/* On cw_clock; UINT64_MAX is never. The system's own timeouts may be over up to
- * a tick of 16 ms too early. */
-uint64_t cw_deadline(uint32_t timeout_us);
-
-/* How long to wait for the deadline, at least 1 until it is over, INFINITE for never. */
+/* How long to wait for the deadline, at least 1 until it is over, INFINITE for never. The system's
+ * own timeouts may be over up to a tick of 16 ms too early. */
 DWORD cw_milliseconds_until(uint64_t deadline);
 
 /* Keeps this library loaded for ever: threads and the system's callbacks run its code. */
@@ -77,8 +74,5 @@ bool cw_process_ends(void);
 
 /* Writes a byte to a pipe of cw_pipe_open unless it is full. */
 void cw_pipe_notify(HANDLE pipe);
-
-/* Sleeps a little longer at every turn, up to about 2 ms. */
-void cw_back_off(unsigned turn);
 
 #endif

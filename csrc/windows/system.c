@@ -78,6 +78,10 @@ DWORD cw_milliseconds_until(uint64_t deadline) {
   return before < deadline ? (DWORD)((deadline - before + 999999u) / 1000000u) : 0;
 }
 
+bool cw_expired(uint64_t deadline) {
+  return cw_milliseconds_until(deadline) == 0;
+}
+
 void cw_sleep(uint32_t microseconds) {
   Sleep(microseconds / 1000u + (microseconds % 1000u != 0));
 }
