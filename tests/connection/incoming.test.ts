@@ -100,7 +100,7 @@ test("its signal is aborted when the caller is gone, with the reason; no answer 
   const { signal } = early;
   const late = arrive(wire, 2);
   wire.leave(SideState.closed);
-  wire.connection.poll();
+  wire.read();
   for (const { reason } of [signal, late.signal]) {
     assert.ok(reason instanceof PeerGoneError, String(reason));
     assert.equal(reason.reason, "closed");

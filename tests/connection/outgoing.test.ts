@@ -91,7 +91,7 @@ test("an abort before the request is sent takes it back", async () => {
   const kinds: number[] = [];
   await until(() => {
     kinds.push(...wire.all().map(({ kind }) => kind));
-    wire.connection.poll();
+    wire.read();
     return kinds.includes(request);
   }, "what waited");
   assert.deepEqual(kinds, [...new Array(sent).fill(message), request]);
@@ -139,7 +139,7 @@ test("of what is sent in part the rest follows, and then that it was given up", 
       got += payload.length;
       last = kind;
     }
-    wire.connection.poll();
+    wire.read();
     return last === cancel;
   }, "the cancel");
   assert.equal(got, payload.length);

@@ -17,6 +17,7 @@ import type { RingConsumer } from "../../src/ring/consumer.ts";
 import type { RingProducer } from "../../src/ring/producer.ts";
 import { RecordHeader } from "../../src/ring/record.ts";
 import type { RecordFields } from "../../src/ring/record.ts";
+import { Polled } from "../../src/wake/reactor.ts";
 import { Realm } from "../../src/wake/realm.ts";
 import { textOf } from "./api.ts";
 import { native, Scratch } from "./scratch.ts";
@@ -66,6 +67,12 @@ export interface WireOptions {
   limits?: Partial<ConnectionLimits>;
 }
 
+/** And the rings between them. */
+export interface RingOptions {
+  /** Bytes of each ring; default {@linkcode CAPACITY}. */
+  capacity?: number;
+}
+
 const closer = (): void => {};
 
 function connect(
@@ -85,8 +92,8 @@ function connect(
   };
 }
 
-function makeSegment(scratch: Scratch): Segment {
-  return scratch.segment("wire", { pages: connectionPages(CAPACITY), capacity: CAPACITY });
+function makeSegment(scratch: Scratch, capacity = CAPACITY): Segment {
+  return scratch.segment("wire", { pages: connectionPages(capacity), capacity });
 }
 
 /** See the file. */
@@ -103,12 +110,12 @@ export class Wire implements Disposable {
   readonly #node: { id: string; segment: Segment };
   readonly #scratch: Scratch;
 
-  private constructor(scratch: Scratch, realm: Realm, options: WireOptions) {
+  private constructor(scratch: Scratch, realm: Realm, options: WireOptions & RingOptions) {
     this.#scratch = scratch;
     this.realm = realm;
     this.#node = createNode(native, scratch.directory);
     const index = realm.reactor.reserve();
-    const segment = makeSegment(scratch);
+    const segment = makeSegment(scratch, options.capacity);
     this.segment = Segment.open(native, segment.path, Kind.connection)!;
     writeSide(segment, "a", realm.id, index);
     writeSide(segment, "b", this.#node.id, 0);
@@ -118,7 +125,7 @@ export class Wire implements Disposable {
     this.told = told;
   }
 
-  static async open(options: WireOptions = {}): Promise<Wire> {
+  static async open(options: WireOptions & RingOptions = {}): Promise<Wire> {
     const scratch = new Scratch();
     return new Wire(scratch, await Realm.acquire(scratch.path, closer), options);
   }
@@ -132,7 +139,12 @@ export class Wire implements Disposable {
   /** The same, and the connection reads it. */
   tell(fields: Partial<RecordFields>, payload?: Uint8Array): void {
     this.write(fields, payload);
-    this.connection.poll();
+    this.read();
+  }
+
+  /** The connection reads all there is; by itself it would let the event loop have its turns. */
+  read(): void {
+    while (this.connection.poll() !== Polled.nothing);
   }
 
   /** The next record that the connection has sent. */
