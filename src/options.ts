@@ -52,9 +52,40 @@ export function checkSignal(value: unknown): void {
   throw new ArgumentError(`\`signal\` is an AbortSignal, got ${show(value)}`);
 }
 
-/** A value as a message shows it: `"5"` isn't `5`. */
+/** The most characters of a text that a message shows. */
+const SHOWN = 200;
+
+/**
+ * A value as a message shows it: `"5"` isn't `5`. Of an object only what kind it is. What a peer
+ * has sent can take for ever to become text: an array of an array of …, each of them many times.
+ */
 export function show(value: unknown): string {
-  return typeof value === "string" ? JSON.stringify(value) : String(value);
+  switch (typeof value) {
+    case "string":
+      return value.length > SHOWN
+        ? `${JSON.stringify(value.slice(0, SHOWN))}…`
+        : JSON.stringify(value);
+    case "function":
+      return `[function ${value.name}]`;
+    case "object":
+      return value === null ? "null" : `[object ${kindOf(value)}]`;
+    default:
+      return String(value);
+  }
+}
+
+/** A text as it is, and anything else as {@linkcode show} has it. */
+export function textOf(value: unknown): string {
+  return typeof value === "string" ? value : show(value);
+}
+
+function kindOf(value: object): string {
+  try {
+    const name: unknown = (Object.getPrototypeOf(value) as object | null)?.constructor.name;
+    return typeof name === "string" && name !== "" ? name : "Object";
+  } catch {
+    return "Object"; // a proxy, or a class that throws
+  }
 }
 
 const DEFAULT_TIMEOUT = 30_000;

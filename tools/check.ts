@@ -50,6 +50,11 @@ const rules: { files: RegExp; forbidden: RegExp; why: string }[] = [
     why: "test frameworks replace it; src/timers.ts has the runtime's own",
   },
   {
+    files: /^src\/(?!options\.ts$).*\.ts$/,
+    forbidden: /^(?!\s*(?:\*|\/[/*])).*\bString\(/m,
+    why: "a peer's value can take for ever to become text; use show() or textOf()",
+  },
+  {
     files: /^tests\/.*\.ts$/,
     forbidden: /\bt\.skip\(/,
     why: "Deno counts t.skip() as passed; use the option { skip: reason }",

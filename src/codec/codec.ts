@@ -94,8 +94,6 @@ export function checkCodec(codec: Codec): Codec {
   }
   throw new ArgumentError(
     "`codec` is an object with a name, encode and decode: use messagePack or json of this package, " +
-      `or one of your own, got ${
-        typeof codec === "string" ? JSON.stringify(codec) : String(codec)
-      }`,
+      `or one of your own, got ${show(codec)}`,
   );
 }

@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { textOf } from "../options.ts";
 import * as errors from "../errors.ts";
 import { CausewayError, CodecError, RemoteError } from "../errors.ts";
 import { carryStack, markRemote } from "../stacks.ts";
@@ -40,6 +41,12 @@ interface Failure {
 const MAX_DEPTH = 8;
 /** So many errors are described, or made of a description; the rest is cut. */
 const MAX_ERRORS = 1000;
+/**
+ * So many bytes are encoded, and so often in vain, to find out which parts of an error can cross;
+ * the rest is cut. All of its parts can be the same large value, or hold it.
+ */
+const MOST_TRIED = 16 << 20;
+const MOST_REFUSALS = 16;
 const OWN = new Set(["name", "message", "stack", "cause", "errors"]);
 
 /** What is thrown may be made to throw when it is looked at. */
@@ -56,8 +63,8 @@ export function partsOfError(error: Error, withStack: boolean): ErrorParts {
   const stack = withStack ? attempt(() => error.stack, undefined) : undefined;
   const properties = attempt(() => Object.entries(error), []).filter(([key]) => !OWN.has(key));
   return {
-    name: attempt(() => String(error.name), "Error"),
-    message: attempt(() => String(error.message), "an error that can't be read"),
+    name: attempt(() => textOf(error.name), "Error"),
+    message: attempt(() => textOf(error.message), "an error that can't be read"),
     stack: typeof stack === "string" ? stack : undefined,
     cause: attempt(() => error.cause, undefined),
     errors: attempt(() => errorsOf(error), undefined),
@@ -106,18 +113,23 @@ const NO_TABLE: FunctionTable = {
 };
 const WITH_STACKS: FunctionTable = { ...NO_TABLE, exposeStacks: true };
 
-/** A number that all that is made of one error share. */
+/** What all that is made of one error share. */
 interface Budget {
+  /** Errors and properties. */
   left: number;
+  /** Bytes of what was encoded to see whether it can be. */
+  bytes: number;
+  /** Times that it couldn't be. */
+  refusals: number;
 }
 
 function newBudget(): Budget {
-  return { left: MAX_ERRORS };
+  return { left: MAX_ERRORS, bytes: MOST_TRIED, refusals: MOST_REFUSALS };
 }
 
 /** A copy of an error with those properties only that can be sent; a text for anything else. */
 function reduce(value: unknown, codec: Codec, budget: Budget, depth = 0): unknown {
-  if (!isError(value)) return canCross(value, codec) ? value : textOf(value);
+  if (!isError(value)) return canCross(value, codec, budget) ? value : textOf(value);
   const { name, message, stack, cause, errors, properties = [], isDom } = partsOfError(value, true);
   const copy = blankError(name, message, isDom);
   if (stack !== undefined) defineHidden(copy, "stack", stack);
@@ -130,17 +142,17 @@ function reduce(value: unknown, codec: Codec, budget: Budget, depth = 0): unknow
     defineHidden(copy, "errors", errors.filter(() => budget.left-- > 0).map(inner));
   }
   for (const [key, each] of properties) {
-    if (budget.left-- > 0 && canCross(each, codec)) defineShown(copy, key, each);
+    if (budget.left-- > 0 && canCross(each, codec, budget)) defineShown(copy, key, each);
   }
   return copy;
 }
 
-function canCross(value: unknown, codec: Codec): boolean {
-  return attempt(() => (codec.encode(value, NO_TABLE), true), false);
-}
-
-function textOf(value: unknown): string {
-  return attempt(() => String(value), "something without a text");
+function canCross(value: unknown, codec: Codec, budget: Budget): boolean {
+  if (budget.bytes <= 0 || budget.refusals <= 0) return false;
+  const length = attempt(() => codec.encode(value, NO_TABLE).length, undefined);
+  if (length === undefined) budget.refusals--;
+  else budget.bytes -= length;
+  return length !== undefined;
 }
 
 /** What crosses for a thrown value, in objects and texts only. */
@@ -174,10 +186,10 @@ export function decodeFailure(codec: Codec, bytes: Uint8Array | undefined): unkn
 }
 
 function revive(failure: Failure, budget: Budget, depth: number): unknown {
-  if (typeof failure !== "object" || failure === null) return new RemoteError(String(failure));
+  if (typeof failure !== "object" || failure === null) return new RemoteError(textOf(failure));
   const { name = "Error", message, stack, cause, errors, properties } = failure;
   if (typeof message !== "string") return failure.thrown;
-  const error = blankError(String(name), message, failure.dom === true);
+  const error = blankError(textOf(name), message, failure.dom === true);
   if (typeof stack === "string") carryStack(error, stack);
   if (depth < MAX_DEPTH) {
     const inner = (each: Failure): unknown => revive(each, budget, depth + 1);

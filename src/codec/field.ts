@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { show } from "../options.ts";
 import { ArgumentError } from "../errors.ts";
 
 /** The memory that a view shows. */
@@ -88,7 +89,7 @@ export function showValue(value: unknown): string {
     case "object":
       return value === null ? "null" : Array.isArray(value) ? "an array" : "an object";
     default:
-      return String(value);
+      return show(value);
   }
 }
 

@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { show } from "../options.ts";
 import { isStream } from "./codec.ts";
 import type { FunctionTable } from "./codec.ts";
 import { partsOfError } from "./failure.ts";
@@ -120,7 +121,7 @@ export class Encoder {
   #rare(value: bigint | symbol | ((...args: never[]) => unknown)): void {
     if (typeof value === "bigint") return this.#bigint(value);
     if (typeof value === "symbol") {
-      throw new Refusal(`is the symbol ${String(value)}, which can't be sent`);
+      throw new Refusal(`is the symbol ${show(value)}, which can't be sent`);
     }
     if (this.#table === undefined) throw new Refusal("is a function, which can't be sent here");
     const id = this.#table.exportFunction(value);

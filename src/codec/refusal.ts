@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { textOf } from "../options.ts";
 import { CausewayError, CodecError } from "../errors.ts";
 import type { Codec } from "./codec.ts";
 
@@ -56,7 +57,7 @@ export function encodingError(error: unknown): CausewayError {
 /** The message of whatever was thrown. */
 export function messageOf(error: unknown): string {
   try {
-    return error instanceof Error ? error.message : String(error);
+    return textOf(error instanceof Error ? error.message : error);
   } catch {
     return "something without a text was thrown";
   }

@@ -8,6 +8,7 @@
  *
  * @module
  */
+import { show } from "../options.ts";
 import { CodecError, CorruptSegmentError, LimitError } from "../errors.ts";
 import { RecordFlag, RecordKind } from "../ring/record.ts";
 import type { RecordFields } from "../ring/record.ts";
@@ -107,7 +108,7 @@ export class Streams implements StreamHost {
 
   #checkedId(id: unknown): number {
     if (typeof id !== "number" || id >>> 0 !== id || (id & 1) === this.#parity) {
-      throw new CodecError(`${String(id)} is no id of a stream of the other side`);
+      throw new CodecError(`${show(id)} is no id of a stream of the other side`);
     }
     if (this.#open.has(id)) throw new CodecError(`the stream ${id} was given already`);
     return id;

@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { textOf } from "../options.ts";
 import type { Shim } from "./binding.ts";
 import { SHIM_ABI, SYMBOLS } from "./binding.ts";
 import { cacheFolders, keepInCache } from "./cache.ts";
@@ -156,5 +157,5 @@ function open(host: Host, path: string): Shim {
 }
 
 function reasonOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
+  return textOf(error instanceof Error ? error.message : error);
 }

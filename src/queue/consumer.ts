@@ -4,6 +4,7 @@
  *
  * @module
  */
+import { textOf } from "../options.ts";
 import { ArgumentError, CodecError, isShortage } from "../errors.ts";
 import type { PassingCodec } from "../share/passing.ts";
 import type { QueueCore } from "./core.ts";
@@ -158,7 +159,7 @@ export class QueueConsumer<T> {
       memory.takeGone();
       this.#failure = error instanceof Error
         ? error
-        : new CodecError(`the codec "${name}" threw ${String(error)}`, { cause: error });
+        : new CodecError(`the codec "${name}" threw ${textOf(error)}`, { cause: error });
       return undefined;
     }
   }

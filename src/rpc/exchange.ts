@@ -19,6 +19,7 @@ import {
   LimitError,
   UnknownMethodError,
 } from "../errors.ts";
+import { show } from "../options.ts";
 import { guardedResult, isPromiseLike, OwnPromise } from "../failures.ts";
 import { nameCaller } from "../stacks.ts";
 import { RecordFlag } from "../ring/record.ts";
@@ -307,9 +308,7 @@ export class Exchange implements ConnectionHandler {
     const functions = this.#functions;
     functions.beginReading();
     try {
-      const value = this.#codec.decode(payload, functions);
-      functions.endReading();
-      return value;
+      return this.#codec.decode(payload, functions);
     } catch (error) {
       functions.undoReading(give);
       this.#unread = error;
@@ -483,9 +482,11 @@ export class Exchange implements ConnectionHandler {
     if (!Array.isArray(message) || !Array.isArray(message[1])) {
       throw new CodecError("the call of a function is no list of its id and its arguments");
     }
-    const [id, args] = message as [number, unknown[]];
+    const [id, args] = message as [unknown, unknown[]];
     const found = this.#functions.find(id);
-    if (found === undefined) throw new UnknownMethodError(`there is no function ${id} any longer`);
+    if (found === undefined) {
+      throw new UnknownMethodError(`there is no function ${show(id)} any longer`);
+    }
     // In the context of the call that it was passed to.
     const { value, scope } = found;
     return () => this.#options.handle.reactor.call(scope, value as Callable, undefined, ...args);

@@ -13,6 +13,7 @@
 import type { FunctionTable, ReferenceType } from "../codec/codec.ts";
 import { MAX_FUNCTIONS } from "../connection/limits.ts";
 import { CodecError, LimitError } from "../errors.ts";
+import { show } from "../options.ts";
 import { captureScope } from "../platform/async_scope.ts";
 import type { AsyncScope } from "../platform/async_scope.ts";
 
@@ -136,14 +137,6 @@ export class Functions implements FunctionTable {
     if (this.#read.length > 0) this.#read = [];
   }
 
-  /** To be called after it. @throws {LimitError} It brought more functions than can be held. */
-  endReading(): void {
-    if (this.#imported.size <= MAX_FUNCTIONS) return;
-    throw new LimitError(
-      `this side holds ${MAX_FUNCTIONS} functions of the other, the most there can be`,
-    );
-  }
-
   /**
    * What was decoded isn't used: it brought nothing. With `give` the peer is told so; otherwise
    * it takes back by itself what it sent.
@@ -161,9 +154,16 @@ export class Functions implements FunctionTable {
 
   /** See {@linkcode FunctionTable}. */
   importFunction(id: number): RemoteFunction {
-    if (id >>> 0 !== id) throw new CodecError(`${id} is no id of a function`);
-    this.#read.push(id);
+    if (typeof id !== "number" || id >>> 0 !== id) {
+      throw new CodecError(`${show(id)} is no id of a function`);
+    }
     const known = this.#imported.get(id);
+    if (known === undefined && this.#imported.size >= MAX_FUNCTIONS) {
+      throw new LimitError(
+        `this side holds ${MAX_FUNCTIONS} functions of the other, the most there can be`,
+      );
+    }
+    this.#read.push(id);
     const living = known?.proxy.deref();
     if (living !== undefined) {
       known!.received++;
@@ -184,8 +184,8 @@ export class Functions implements FunctionTable {
   }
 
   /** A function of ours that the peer calls. */
-  find(id: number): { readonly value: Callable; readonly scope: AsyncScope } | undefined {
-    return this.#exported.get(id);
+  find(id: unknown): { readonly value: Callable; readonly scope: AsyncScope } | undefined {
+    return typeof id === "number" ? this.#exported.get(id) : undefined;
   }
 
   /** The peer gives a function of ours back. */

@@ -6,7 +6,7 @@
 import { checkCodec } from "../codec/codec.ts";
 import type { Codec } from "../codec/codec.ts";
 import { messagePack } from "../codec/messagepack.ts";
-import { checkOptions, checkTimeout } from "../options.ts";
+import { checkOptions, checkTimeout, show } from "../options.ts";
 import type { OptionsOf } from "../options.ts";
 import { ArgumentError } from "../errors.ts";
 import { Exchange } from "./exchange.ts";
@@ -69,7 +69,7 @@ export async function serve(
   options: ServeOptions = {},
 ): Promise<RpcServer> {
   if (typeof api !== "object" || api === null) {
-    throw new ArgumentError(`serve needs an object with methods, got ${String(api)}`);
+    throw new ArgumentError(`serve needs an object with methods, got ${show(api)}`);
   }
   checkOptions(options, Object.keys(KNOWN));
   const codec = checkCodec(options.codec ?? messagePack);

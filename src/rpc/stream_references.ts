@@ -11,6 +11,7 @@
  *
  * @module
  */
+import { show } from "../options.ts";
 import type { ReferenceType } from "../codec/codec.ts";
 import type { StreamReceiver } from "../connection/stream_receiver.ts";
 import type { StreamSender } from "../connection/stream_sender.ts";
@@ -113,7 +114,7 @@ export class StreamReferences {
       importObject: (reference) => {
         const [id, credit] = Array.isArray(reference) ? reference as unknown[] : [];
         if (typeof credit !== "number" || credit >>> 0 !== credit) {
-          throw new CodecError(`${String(credit)} is no credit of a stream`);
+          throw new CodecError(`${show(credit)} is no credit of a stream`);
         }
         const sender = this.#track(this.#streams().write(id));
         const stream = writableOf(sender, this.#encode);

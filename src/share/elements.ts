@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { show } from "../options.ts";
 import { ArgumentError } from "../errors.ts";
 
 /** Short names of element types, and the typed arrays that they stand for. */
@@ -58,7 +59,7 @@ export function elementType(type: unknown): ElementType {
   const at = TYPES.findIndex(([name, constructor]) => type === name || type === constructor);
   const found = TYPES[at];
   if (found !== undefined) return { name: found[0], number: at + 1, constructor: found[1] };
-  const given = typeof type === "function" ? type.name : String(type);
+  const given = typeof type === "function" ? type.name : show(type);
   throw new ArgumentError(
     `\`type\` is one of ${TYPES.map(([name]) => `"${name}"`).join(", ")}, or the constructor of ` +
       `such a typed array (Float64Array, …), got ${given}`,

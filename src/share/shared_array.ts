@@ -4,7 +4,7 @@
  * @module
  */
 import { ArgumentError, NotSharedError } from "../errors.ts";
-import { checkOptions } from "../options.ts";
+import { checkOptions, show } from "../options.ts";
 import { elementType } from "./elements.ts";
 import type { ElementName, ElementTypes, TypedArray, TypedArrayConstructor } from "./elements.ts";
 import { openMemory, SharedMemory } from "./shared_memory.ts";
@@ -138,6 +138,6 @@ export class SharedArray<T extends TypedArray> implements Disposable {
 function sizeOf(length: number, { BYTES_PER_ELEMENT }: TypedArrayConstructor): number {
   if (Number.isSafeInteger(length) && length > 0) return length * BYTES_PER_ELEMENT;
   throw new ArgumentError(
-    `\`length\` is a whole number of elements from 1, got ${String(length)}`,
+    `\`length\` is a whole number of elements from 1, got ${show(length)}`,
   );
 }

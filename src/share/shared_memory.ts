@@ -10,7 +10,7 @@ import { ArgumentError, ClosedError, CodecError, NotSharedError } from "../error
 import type { MemoryGoneError } from "../errors.ts";
 import { MembershipLayout, PAGE } from "../memory/layout.ts";
 import { checkName, encodeName, randomBytes } from "../memory/names.ts";
-import { checkOptions } from "../options.ts";
+import { checkOptions, show } from "../options.ts";
 import { Membership } from "../membership/membership.ts";
 import { Realm } from "../wake/realm.ts";
 import { describeMemory, Mapping, MEMORY_FOLDER, NAMELESS } from "./mapping.ts";
@@ -189,7 +189,7 @@ export class SharedMemory implements Disposable {
     const owner = owners.get(ArrayBuffer.isView(buffer) ? buffer.buffer : buffer);
     if (owner?.isClosed) throw new ClosedError(describeMemory(owner.name));
     if (owner !== undefined) return owner;
-    throw new NotSharedError(typeNameOf(buffer));
+    throw new NotSharedError(show(buffer));
   }
 
   /**
@@ -276,14 +276,10 @@ function checkSize(size: number | undefined, required = false): void {
   if (size === undefined && !required) return;
   if (Number.isInteger(size) && size! > 0 && size! <= MAX_SIZE) return;
   throw new ArgumentError(
-    `\`size\` is a whole number of bytes from 1 to ${MAX_SIZE}, got ${String(size)}`,
+    `\`size\` is a whole number of bytes from 1 to ${MAX_SIZE}, got ${show(size)}`,
   );
 }
 
 function hex(byte: number): string {
   return byte.toString(16).padStart(2, "0");
-}
-
-function typeNameOf(value: unknown): string {
-  return typeof value === "object" && value !== null ? value.constructor.name : String(value);
 }

@@ -9,7 +9,7 @@
  *
  * @module
  */
-import { checkOptions, checkTimeout } from "../options.ts";
+import { checkOptions, checkTimeout, show } from "../options.ts";
 import type { WaitOptions } from "../options.ts";
 import { ArgumentError, CorruptSegmentError, OwnerError, TimeoutError } from "../errors.ts";
 import type { CausewayError } from "../errors.ts";
@@ -112,7 +112,7 @@ export class Semaphore implements Disposable {
     const { initial = 0, directory, signal } = options;
     if (!Number.isInteger(initial) || initial < 0 || initial > MAX_COUNT) {
       throw new ArgumentError(
-        `\`initial\` is a whole number from 0 to ${MAX_COUNT}, got ${String(initial)}`,
+        `\`initial\` is a whole number from 0 to ${MAX_COUNT}, got ${show(initial)}`,
       );
     }
     const timeout = checkTimeout(options.timeout, Infinity);
@@ -215,7 +215,7 @@ export class Semaphore implements Disposable {
   release(count = 1): void {
     this.#handle.checkOpen();
     if (!Number.isInteger(count) || count < 1 || count > MAX_COUNT) {
-      throw new ArgumentError(`\`count\` is a whole number from 1, got ${String(count)}`);
+      throw new ArgumentError(`\`count\` is a whole number from 1, got ${show(count)}`);
     }
     for (let i = 0; i < count; i++) this.#post();
   }

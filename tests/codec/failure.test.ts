@@ -185,3 +185,27 @@ for (const codec of codecs) {
     assert.equal(error.message, "m");
   });
 }
+
+test("what of an error can cross is found out with bounded work", () => {
+  const large = new Array<number>(1 << 20).fill(1);
+  const kinds = {
+    "the same large value": () => large,
+    "a large value that can't cross": () => [large, () => 1],
+  };
+  for (const [what, value] of Object.entries(kinds)) {
+    let tries = 0;
+    const counting: Codec = {
+      ...messagePack,
+      encode(value, functions) {
+        tries++;
+        return messagePack.encode(value, functions);
+      },
+    };
+    const thrown = new Error("much");
+    for (let i = 0; i < 1000; i++) Object.assign(thrown, { [`p${i}`]: value() });
+    Object.assign(thrown, { last: () => 1 });
+    const error = decodeFailure(messagePack, encodeFailure(counting, thrown, false)) as Error;
+    assert.equal(error.message, "much");
+    assert.ok(tries < 40, `${what}: ${tries} tries`);
+  }
+});

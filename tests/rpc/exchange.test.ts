@@ -3,9 +3,10 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { CodecError } from "../../mod.ts";
+import { CodecError, UnknownMethodError } from "../../mod.ts";
 import type { Codec } from "../../mod.ts";
 import { messagePack } from "../../src/codec/messagepack.ts";
+import { EXTENDED, Kind } from "../../src/codec/messagepack_format.ts";
 import type { Connection } from "../../src/connection/connection.ts";
 import { ClientCore } from "../../src/rpc/client_core.ts";
 import { Exchange } from "../../src/rpc/exchange.ts";
@@ -197,4 +198,56 @@ test("results that aren't sent: too large, can't be encoded, given up meanwhile"
   later.resolve({ fn, stream });
   await until(() => cancelled, "the stream in it is cancelled");
   assert.equal(pair.server.functions.exported, 0);
+});
+
+/** Ids of what is in a message: an array of 60 times the same array, which is one of 60 … */
+function unfolding(first: number): number[] {
+  const LEVELS = 8;
+  let bytes = [0x91, 1];
+  for (let level = LEVELS - 1; level >= 0; level--) {
+    const again = [EXTENDED, Kind.again, first + level + 1];
+    bytes = [0xdc, 0, 60, ...bytes, ...Array.from({ length: 59 }, () => again).flat()];
+  }
+  return bytes;
+}
+
+// As text they would be 60^8 ones, and the thread would never come back.
+const references = [1, 2, 3, 4].flatMap((tag) => [
+  {
+    what: `the id of a reference ${tag}`,
+    bytes: [0x91, EXTENDED, Kind.reference, tag, ...unfolding(2)],
+  },
+  {
+    what: `a number beside the id of a reference ${tag}`,
+    bytes: [0x91, EXTENDED, Kind.reference, tag, 0x92, 3, ...unfolding(3)],
+  },
+]);
+const hostile = [
+  { what: "the id of a function", method: 65535, bytes: [0x92, ...unfolding(1), 0x90] },
+  ...references.map((each) => ({ ...each, method: 0 })),
+];
+
+for (const { what, method, bytes } of hostile) {
+  test(`what a peer sends as ${what} isn't made into text`, async () => {
+    await using pair = await Pair.open({ api: { take: () => 1 } });
+    assert.equal(await within(pair.call("take"), "the call"), 1);
+    const request = pair.connection.request(method, new Uint8Array(bytes), { timeout: 20_000 });
+    const error = await within(errorOf(() => request), "the answer");
+    assert.ok(error instanceof CodecError || error instanceof UnknownMethodError, String(error));
+    assert.equal(await within(pair.call("take"), "the next call"), 1);
+  });
+}
+
+test("a value that comes back as the cause of an error isn't either", async () => {
+  let value: unknown = [1];
+  for (let level = 0; level < 8; level++) value = new Array<unknown>(60).fill(value);
+  const api = {
+    wrap(input: unknown): never {
+      throw new Error("refused", { cause: input });
+    },
+  };
+  await using pair = await Pair.open({ api });
+  const error = await within(errorOf(() => pair.call("wrap", [value, () => 1])), "the call");
+  assert.equal(error.message, "refused");
+  assert.equal(error.cause, "[object Array]");
 });
