@@ -185,7 +185,12 @@ int32_t cw_directory_space(const char *path, uint64_t *out) {
 }
 
 int32_t cw_file_remove(const char *path) {
-  return unlink(path) == 0 ? CW_OK : cw_fail_errno(errno);
+  if (unlink(path) == 0) return CW_OK;
+  int number = errno;
+  struct stat found;
+  /* Linux says EISDIR, POSIX and the others EPERM. */
+  if (number == EPERM && lstat(path, &found) == 0 && S_ISDIR(found.st_mode)) number = EISDIR;
+  return cw_fail_errno(number);
 }
 
 int32_t cw_file_rename(const char *from, const char *to) {

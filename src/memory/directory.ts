@@ -142,11 +142,11 @@ export class RuntimeDirectory {
     }
   }
 
-  /** Removes a file; false if there was none. */
+  /** Removes a file; false if there was none. A directory in its place is none of ours, and stays. */
   removeFile(path: string): boolean {
     const { shim } = this.binding;
     const status = shim.cw_file_remove(nativePath(path));
-    if (status === Status.notFound) return false;
+    if (status === Status.notFound || status === Status.type) return false;
     if (status < 0) throw statusError(shim, status, "remove", path);
     return true;
   }

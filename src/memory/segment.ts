@@ -90,7 +90,8 @@ export class Segment {
 
   /**
    * Opens a segment of the given kind, and views so many bytes of it (default: all);
-   * `undefined` if it doesn't exist.
+   * `undefined` if it doesn't exist, or no file of ours can have that name: others may have put
+   * a directory there.
    */
   static open(
     binding: Binding,
@@ -101,7 +102,7 @@ export class Segment {
     const { shim } = binding;
     const native = new BigUint64Array(3);
     const status = shim.cw_segment_open(nativePath(path), native);
-    if (status === Status.notFound) return undefined;
+    if (status === Status.notFound || status === Status.type) return undefined;
     if (status < 0) throw statusError(shim, status, "open the segment", path);
     const segment = new Segment(binding, path, native, viewed);
     try {

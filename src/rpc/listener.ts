@@ -63,6 +63,10 @@ export class Listener {
   #segment!: Segment;
   #path = "";
   #announcements = 0;
+  /** Invitations that weren't looked at yet, the first one last. */
+  #found: string[] = [];
+  /** Some couldn't be accepted for want of descriptors or memory. */
+  #isShort = false;
   #retryDelay = FIRST_RETRY;
   /** A connection is gone: ends a server whose files were removed with the last. */
   #lookWhetherInUse: () => void = () => {};
@@ -148,38 +152,53 @@ export class Listener {
 
   #poll(): Polled {
     const announcements = this.#segment.u32(ServerLayout.announcements);
-    if (announcements === this.#announcements) return Polled.nothing;
-    this.#announcements = announcements;
-    this.#acceptAll();
+    if (announcements !== this.#announcements) {
+      this.#announcements = announcements;
+      this.#acceptAll();
+    } else if (this.#found.length > 0) {
+      this.#acceptFound();
+    } else {
+      return Polled.nothing;
+    }
     return Polled.resolved;
   }
 
   /** A client that announces itself rings without being asked. */
   #arm(): boolean {
-    return this.#segment.u32(ServerLayout.announcements) === this.#announcements;
+    return this.#found.length === 0 &&
+      this.#segment.u32(ServerLayout.announcements) === this.#announcements;
   }
 
   /** Accepts all that wait. What fails for want of descriptors or memory is tried again. */
   #acceptAll(): void {
-    let isShort = false;
-    const { directory } = this.#realm;
-    const folder = directory.path(CLIENTS, this.#options.encoded);
+    const folder = this.#realm.directory.path(CLIENTS, this.#options.encoded);
     try {
-      for (const file of directory.list(folder)) {
-        if (!file.startsWith(INVITATION)) continue;
-        if (!this.#tryAccept(`${folder}/${file}`)) isShort = true;
-        if (this.#handle.isClosed) return;
-      }
-      directory.prune([CLIENTS, this.#options.encoded]);
+      const files = this.#realm.directory.list(folder);
+      const found = files.filter((file) => file.startsWith(INVITATION)).reverse();
+      this.#found = found.map((file) => `${folder}/${file}`);
     } catch (error) {
       if (!isShortage(error)) throw error;
-      isShort = true;
       this.#handle.reportPeer(error);
+      this.#isShort = true;
     }
-    if (!isShort) {
-      this.#retryDelay = FIRST_RETRY;
-      return;
+    this.#acceptFound();
+  }
+
+  /** Accepts what was found, the event loop having its turns: there may be much that is garbage. */
+  #acceptFound(): void {
+    const { yielder } = this.#realm.reactor;
+    for (let path = this.#found.pop(); path !== undefined; path = this.#found.pop()) {
+      if (!this.#tryAccept(path)) this.#isShort = true;
+      if (this.#handle.isClosed) return;
+      if (yielder.isDue() && this.#found.length > 0) return this.#handle.heat();
     }
+    this.#realm.directory.prune([CLIENTS, this.#options.encoded]);
+    if (this.#isShort) this.#tryAgainLater();
+    else this.#retryDelay = FIRST_RETRY;
+  }
+
+  #tryAgainLater(): void {
+    this.#isShort = false;
     this.#handle.startTimer(() => this.#acceptAll(), this.#retryDelay);
     this.#retryDelay = Math.min(2 * this.#retryDelay, LONGEST_RETRY);
   }
