@@ -27,7 +27,8 @@ const MAX_FIELD = 1 << 28;
 /**
  * A text of at most `bytes` bytes of UTF-8, filled up with zeros: C's
  * `char name[bytes]`, where a text of the full size has no zero behind it. It can't
- * hold U+0000, which would end it. What isn't UTF-8 is read as U+FFFD.
+ * hold U+0000, which would end it. What isn't UTF-8 is read as U+FFFD. Of a text that is
+ * refused the ASCII characters at its beginning may have been written.
  *
  * @throws {ArgumentError} The size is out of range.
  */
@@ -63,8 +64,10 @@ function writeString(
   label: string,
 ): void {
   if (typeof value !== "string") refuse(name, value, label, `a text of at most ${size} bytes`);
+  // One with more characters than bytes is refused before anything of it is written.
+  const most = value.length > size ? 0 : value.length;
   let i = 0;
-  for (; i < value.length && i < size; i++) {
+  for (; i < most; i++) {
     const code = value.charCodeAt(i);
     if (code === 0 || code >= 0x80) break;
     data.setUint8(at + i, code);
