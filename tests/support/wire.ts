@@ -71,6 +71,8 @@ export interface WireOptions {
 export interface RingOptions {
   /** Bytes of each ring; default {@linkcode CAPACITY}. */
   capacity?: number;
+  /** Is the other side dead before the connection is made? */
+  isDead?: boolean;
 }
 
 const closer = (): void => {};
@@ -82,7 +84,7 @@ function connect(
   peer: string,
   index: number,
   { handler, limits }: WireOptions,
-): { connection: Connection; told: Recorder } {
+): End {
   const told = Object.assign(new Recorder(), handler);
   const acquired = realm.acquirePeer(peer);
   const all = { ...limitsOf({}), ...limits };
@@ -92,8 +94,8 @@ function connect(
   };
 }
 
-function makeSegment(scratch: Scratch, capacity = CAPACITY): Segment {
-  return scratch.segment("wire", { pages: connectionPages(capacity), capacity });
+function makeSegment(scratch: Scratch, file: string, capacity = CAPACITY): Segment {
+  return scratch.segment(file, { pages: connectionPages(capacity), capacity });
 }
 
 /** See the file. */
@@ -115,11 +117,12 @@ export class Wire implements Disposable {
     this.realm = realm;
     this.#node = createNode(native, scratch.directory);
     const index = realm.reactor.reserve();
-    const segment = makeSegment(scratch, options.capacity);
+    const segment = makeSegment(scratch, "wire", options.capacity);
     this.segment = Segment.open(native, segment.path, Kind.connection)!;
     writeSide(segment, "a", realm.id, index);
     writeSide(segment, "b", this.#node.id, 0);
     [this.producer, this.consumer] = ringEnds(this.segment, "b");
+    if (options.isDead) this.die();
     const { connection, told } = connect(realm, segment, "a", this.#node.id, index, options);
     this.connection = connection;
     this.told = told;
@@ -181,23 +184,45 @@ export class Wire implements Disposable {
   }
 }
 
-/** Two connections of this thread with each other. */
+/** One end of a pair, and what it told its pattern. */
+export interface End {
+  readonly connection: Connection;
+  readonly told: Recorder;
+}
+
+let pairs = 0;
+
+/** Two connections of a realm with each other. */
+export function connectPair(
+  realm: Realm,
+  scratch: Scratch,
+  a: WireOptions = {},
+  b: WireOptions = {},
+): { a: End; b: End } {
+  const segment = makeSegment(scratch, `pair-${pairs++}`);
+  const other = Segment.open(native, segment.path, Kind.connection)!;
+  const [left, right] = [realm.reactor.reserve(), realm.reactor.reserve()];
+  writeSide(segment, "a", realm.id, left);
+  writeSide(segment, "b", realm.id, right);
+  return {
+    a: connect(realm, segment, "a", realm.id, left, a),
+    b: connect(realm, other, "b", realm.id, right, b),
+  };
+}
+
+/** The same, in a realm of its own. */
 export class Pair implements Disposable {
-  readonly a: { connection: Connection; told: Recorder };
-  readonly b: { connection: Connection; told: Recorder };
-  readonly realm: Realm;
+  readonly a: End;
+  readonly b: End;
+  readonly #realm: Realm;
   readonly #scratch: Scratch;
 
   private constructor(scratch: Scratch, realm: Realm, a: WireOptions, b: WireOptions) {
     this.#scratch = scratch;
-    this.realm = realm;
-    const segment = makeSegment(scratch);
-    const other = Segment.open(native, segment.path, Kind.connection)!;
-    const [left, right] = [realm.reactor.reserve(), realm.reactor.reserve()];
-    writeSide(segment, "a", realm.id, left);
-    writeSide(segment, "b", realm.id, right);
-    this.a = connect(realm, segment, "a", realm.id, left, a);
-    this.b = connect(realm, other, "b", realm.id, right, b);
+    this.#realm = realm;
+    const ends = connectPair(realm, scratch, a, b);
+    this.a = ends.a;
+    this.b = ends.b;
   }
 
   static async open(a: WireOptions = {}, b: WireOptions = {}): Promise<Pair> {
@@ -208,7 +233,7 @@ export class Pair implements Disposable {
   [Symbol.dispose](): void {
     this.a.connection.close();
     this.b.connection.close();
-    this.realm.release(closer);
+    this.#realm.release(closer);
     this.#scratch[Symbol.dispose]();
   }
 }
