@@ -5,7 +5,6 @@ import { Buffer } from "node:buffer";
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import {
-  ArgumentError,
   bytes,
   Channel,
   Publisher,
@@ -18,7 +17,6 @@ import {
   Subscriber,
 } from "../../mod.ts";
 import type { Codec } from "../../mod.ts";
-import { checkCodec } from "../../src/codec/codec.ts";
 import { copyBytes } from "../../src/codec/copy.ts";
 import { Scratch } from "../support/scratch.ts";
 import { until, within } from "../support/watchdog.ts";
@@ -189,10 +187,3 @@ for (const [kind, make] of Object.entries(kinds)) {
     }
   });
 }
-
-test("a codec says what memory it gives", () => {
-  assert.equal(checkCodec(bytes).output, "value");
-  const own: Codec = { name: "own", encode: () => new Uint8Array(1), decode: () => 1 };
-  assert.equal(checkCodec(own), own);
-  assert.throws(() => checkCodec({ ...own, output: "mine" as never }), ArgumentError);
-});

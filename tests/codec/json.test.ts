@@ -1,6 +1,5 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { bytes } from "../../src/codec/bytes.ts";
 import { json } from "../../src/codec/json.ts";
 import { CodecError } from "../../src/errors.ts";
 
@@ -38,13 +37,4 @@ test("JSON: what is no JSON, or no UTF-8, is CodecError", () => {
 test("JSON: no name reaches a prototype", () => {
   trip(JSON.parse('{"__proto__":{"polluted":1}}'));
   assert.equal(({} as { polluted?: number }).polluted, undefined);
-});
-
-test("bytes: nothing is changed or copied", () => {
-  const value = new Uint8Array([1, 2, 3]);
-  assert.equal(bytes.encode(value), value);
-  assert.equal(bytes.decode(value), value);
-  for (const other of ["text", null, undefined, [1], new ArrayBuffer(1), new Uint16Array(1)]) {
-    assert.throws(() => bytes.encode(other as never), CodecError);
-  }
 });
