@@ -172,7 +172,7 @@ test("where there are no streams, one that arrives is an error", async () => {
   peer.handler.onUnwanted!(undefined);
   assert.ok(
     peer.errors[0] instanceof CodecError,
-    "an answer that is nobody's fault, but the peer's",
+    "an answer that came from the peer, for no call",
   );
 });
 
@@ -199,7 +199,7 @@ test("streams as requests and answers", async () => {
   const read = await peer.ask(bytesOf("a request"), references);
   assert.deepEqual([read.flags, textOf(read.payload)], [0, "read: a request"]);
   peer.handler.onUnwanted!(bytesOf("late") as Uint8Array<ArrayBuffer>);
-  await until(() => cancelled.length > 0, "the stream that nobody wants");
+  await until(() => cancelled.length > 0, "the unwanted stream");
   assert.deepEqual(cancelled, ["late"]);
 });
 

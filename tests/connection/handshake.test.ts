@@ -172,7 +172,7 @@ test("the partner: alive, dead, or no partner at all", async () => {
   invitation.withdraw();
 });
 
-test("an invitation that is taken back is gone, and who has it open sees that", async () => {
+test("an invitation that is taken back is gone, and a partner that has it open sees that", async () => {
   using it = await Invited.publish();
   const { invitation, segment, handle } = it;
   const { index } = invitation;

@@ -226,7 +226,7 @@ test("a blocking call of a peer in this thread: its answer, or a deadlock", asyn
   });
   assert.equal(connection.pendingCalls, 0);
   assert.equal(connection.statistics.timeouts, 0, "that is no time-out");
-  released.resolve(); // its late answer is nobody's
+  released.resolve(); // its late answer is dropped
   assert.deepEqual(
     await within(connection.request(0, pattern(2, 2), forever), "the next"),
     pattern(2, 2),

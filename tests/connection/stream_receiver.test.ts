@@ -112,7 +112,7 @@ test("values and bytes keep their order, and where writes are chunks they stay s
   assert.deepEqual(taken(exact), [pattern(3, 1), pattern(0, 1), pattern(4, 1)]);
 });
 
-test("who writes beyond the window is corrupt; items count more than their bytes", async () => {
+test("a writer beyond its window is corrupt; items count more than their bytes", async () => {
   const most = Math.ceil(WINDOW / (ITEM_COST + 10));
   for (const isValue of [true, false]) {
     using wire = await open();
@@ -267,5 +267,5 @@ test("a writer that waits hears once what became of it all", async () => {
   const failed = streams.offerWriting();
   wire.tell({ kind: end, correlation: failed.id, flags: error }, bytesOf("theirs"));
   failed.finished();
-  assert.deepEqual(wire.all(), [], "who failed knows it");
+  assert.deepEqual(wire.all(), [], "a writer that failed knows it");
 });

@@ -210,7 +210,7 @@ test("its end is awaited until the reader has worked all off, or fails at it", a
   }
 });
 
-test("who doesn't wait for the reader any longer gets its own reason", async () => {
+test("a writer that gives up waiting for the reader gets its own reason", async () => {
   using wire = await Wire.open();
   const { streams } = wire.connection;
   const sender = streams.write(THEIRS);

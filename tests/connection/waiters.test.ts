@@ -38,7 +38,7 @@ test("a rejection that isn't awaited is no unhandled one", async () => {
   waiter.promise = promise;
   waiter.reject(new RangeError("mine"));
   await new Promise((resolve) => setTimeout(resolve, 1));
-  await assert.rejects(promise, RangeError, "and whoever awaits it later gets it");
+  await assert.rejects(promise, RangeError, "and a later await gets it");
 });
 
 test("a signal is listened to until the waiter is settled", () => {
