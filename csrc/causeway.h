@@ -213,7 +213,11 @@ typedef struct cw_watcher cw_watcher;
  * One thread sleeps on the doorbell word at base + bell_offset. Whenever it
  * finds CW_RUNG it changes it to CW_AWAKE and then calls `callback(argument)`,
  * or, if callback is NULL, writes one byte to the descriptor `notify_fd`
- * (never blocking: a full pipe is enough of a notice). It ends at CW_CLOSED.
+ * (never blocking: a full pipe is enough of a notice).
+ *
+ * Any process can overwrite the bell, and ringers then ring nobody. So a watcher
+ * that sleeps looks every CW_BELL_LOOK_US whether the word at base +
+ * ready_offset, which ringers set before they ring, is 0, and calls back if not.
  *
  * It also tells of deaths: whenever a file in `directory` may have lost its
  * lease, it adds 1 to the word at base + deaths_offset, and then rings the
@@ -233,9 +237,10 @@ typedef struct cw_watcher cw_watcher;
  * Returns 0 and writes the watcher's address to out[0].
  */
 #define CW_DEATH_TICK_US 250000u
+#define CW_BELL_LOOK_US 5000000u
 CW_API int32_t cw_watcher_start(const cw_segment *segment, uint32_t bell_offset,
                                 uint32_t block_offset, uint32_t deaths_offset,
-                                const char *directory, cw_callback callback, void *argument,
+                                uint32_t ready_offset, const char *directory, cw_callback callback, void *argument,
                                 int32_t notify_fd, uint64_t *out);
 
 /* Stops both threads and waits for them. Afterwards the callback isn't running

@@ -3,7 +3,7 @@
  *
  * Guaranteed: each RUNG the watcher sees and changes to AWAKE itself gives
  * exactly one callback; none begins after cw_bell_close. Not guaranteed: one
- * callback per ring. Rings that come while the owner is awake or already rung
+ * callback per ring, and no more than rings. Rings that come while the owner is awake or already rung
  * are one, and an owner that takes back its RUNG gets none.
  */
 #include "bell.h"
@@ -21,12 +21,18 @@ static void call_back(cw_bell *bell) {
 
 void cw_bell_attend(cw_bell *bell) {
   cw_word *word = cw_word_at(bell->base, bell->bell);
+  cw_word *ready = cw_word_at(bell->base, bell->ready);
   while (!atomic_load(&bell->stopping)) {
     uint32_t seen = atomic_load(word);
-    if (seen == CW_CLOSED) break;
     if (seen == CW_RUNG) {
       if (atomic_compare_exchange_strong(word, &seen, CW_AWAKE)) call_back(bell);
-    } else if (cw_wait(bell->base, bell->bell, seen, CW_FOREVER) < 0) {
+      continue;
+    }
+    int32_t status = cw_wait(bell->base, bell->bell, seen, CW_BELL_LOOK_US);
+    if (status == CW_ETIMEOUT) {
+      /* It may have been overwritten, also with CW_CLOSED, so that nobody rang. */
+      if (atomic_load(ready) != 0) call_back(bell);
+    } else if (status < 0) {
       cw_sleep(POLL_US);
     }
   }

@@ -6,7 +6,7 @@
 
 typedef struct cw_bell {
   void *base;
-  uint32_t bell, block, deaths; /* offsets of the node's words */
+  uint32_t bell, block, deaths, ready; /* offsets of the node's words */
   cw_callback callback;
   void *argument;
   cw_word stopping;

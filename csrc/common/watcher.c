@@ -100,10 +100,11 @@ static bool is_word(const cw_segment *segment, uint32_t offset) {
 }
 
 int32_t cw_watcher_start(const cw_segment *segment, uint32_t bell_offset, uint32_t block_offset,
-                         uint32_t deaths_offset, const char *directory, cw_callback callback,
-                         void *argument, int32_t notify_fd, uint64_t *out) {
+                         uint32_t deaths_offset, uint32_t ready_offset, const char *directory,
+                         cw_callback callback, void *argument, int32_t notify_fd, uint64_t *out) {
   if (!directory || (!callback && notify_fd < 0) || !is_word(segment, bell_offset) ||
-      !is_word(segment, block_offset) || !is_word(segment, deaths_offset)) {
+      !is_word(segment, block_offset) || !is_word(segment, deaths_offset) ||
+      !is_word(segment, ready_offset)) {
     return cw_fail(CW_EARGUMENT, 0);
   }
   cw_watcher *watcher = calloc(1, sizeof *watcher);
@@ -113,6 +114,7 @@ int32_t cw_watcher_start(const cw_segment *segment, uint32_t bell_offset, uint32
     .bell = bell_offset,
     .block = block_offset,
     .deaths = deaths_offset,
+    .ready = ready_offset,
     .callback = callback ? callback : notify,
     .argument = callback ? argument : watcher,
   };

@@ -11,7 +11,7 @@
  * @module
  */
 import type { AsyncScope, Binding, Notifier, Timer } from "../platform/binding.ts";
-import { FOREVER, Status } from "../platform/binding.ts";
+import { Status } from "../platform/binding.ts";
 import { LimitError, SystemError } from "../errors.ts";
 import { errorSink } from "../failures.ts";
 import type { RuntimeDirectory } from "../memory/directory.ts";
@@ -69,6 +69,8 @@ const ROUNDS_PER_TURN = 64;
 const MAX_HOT = 16;
 /** How long a thread spins in a blocking call before it sleeps. */
 const BLOCKING_SPIN_MS = 0.1;
+/** How often a thread that sleeps in a blocking call looks by itself, as its watcher does. */
+const BELL_LOOK_MS = 5000;
 /** The longest time of a runtime's timer, in ms. */
 const LONGEST_TIMER = 0x7fff_ffff;
 
@@ -140,6 +142,7 @@ export class Reactor {
       NodeLayout.bell,
       NodeLayout.block,
       NodeLayout.deaths,
+      NodeLayout.top,
       nativePath(path),
       this.#notifier.callback,
       this.#binding.address(0n),
@@ -534,7 +537,9 @@ export class Reactor {
     Atomics.store(words, NodeWords.bell, Bell.blocked);
     if (!this.#hasNews()) {
       const { shim, longestSleep } = this.#binding;
-      const micros = Math.min(Math.ceil(Math.min(timeout, longestSleep) * 1000), FOREVER - 1);
+      // Any process can overwrite the bell, and nobody rings then: it looks now and then.
+      const longest = Math.min(timeout, longestSleep, BELL_LOOK_MS);
+      const micros = Math.ceil(longest * 1000);
       shim.cw_wait(this.#node.address, NodeLayout.block, block, micros);
     }
     Atomics.store(words, NodeWords.bell, Bell.awake);

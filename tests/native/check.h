@@ -82,6 +82,6 @@ static inline _Atomic uint32_t *word_of(const cw_segment *segment, uint32_t offs
 }
 
 /* Where the tests' nodes have their words. */
-enum { BELL = 64, BLOCK = 128, DEATHS = 192, COUNT = 256 };
+enum { BELL = 64, BLOCK = 128, DEATHS = 192, COUNT = 256, RINGS = 320 };
 
 #endif

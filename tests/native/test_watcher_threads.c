@@ -140,14 +140,34 @@ static void wrong_arguments(void) {
   watched node = {0};
   uint64_t out;
   create_node(&node, "wrong");
-  CHECK_IS(cw_watcher_start(&node.segment, 2, BLOCK, DEATHS, scratch, count_call, &node, -1, &out),
+  CHECK_IS(cw_watcher_start(&node.segment, 2, BLOCK, DEATHS, RINGS, scratch, count_call, &node, -1, &out),
            CW_EARGUMENT);
-  CHECK_IS(cw_watcher_start(&node.segment, BELL, CW_PAGE, DEATHS, scratch, count_call, &node, -1,
+  CHECK_IS(cw_watcher_start(&node.segment, BELL, CW_PAGE, DEATHS, RINGS, scratch, count_call, &node, -1,
                             &out),
            CW_EARGUMENT);
-  CHECK(cw_watcher_start(&node.segment, BELL, BLOCK, DEATHS, scratch, NULL, NULL, -1, &out) < 0);
+  CHECK(cw_watcher_start(&node.segment, BELL, BLOCK, DEATHS, RINGS, scratch, NULL, NULL, -1, &out) < 0);
   CHECK_IS(*word_of(&node.segment, BELL), CW_AWAKE);
   CHECK_IS(cw_segment_close(&node.segment), CW_OK);
+}
+
+/* Another process overwrites the bell: nobody rings, and it is heard nevertheless. */
+static void bell_is_overwritten(void) {
+  const uint32_t garbage[] = {CW_AWAKE, CW_CLOSED, 77};
+  for (int i = 0; i < 3; i++) {
+    char name[32];
+    watched node = {0};
+    snprintf(name, sizeof name, "overwritten-%d", i);
+    create_node(&node, name);
+    watch(&node, count_call, -1);
+    *word_of(&node.segment, BELL) = CW_PARKED;
+    cw_pause(1000);
+    *word_of(&node.segment, BELL) = garbage[i];
+    *word_of(&node.segment, RINGS) = 1;
+    CHECK(!ring(&node));
+    UNTIL(node.calls > 0);
+    CHECK_IS(stop(&node), CW_OK);
+    CHECK_IS(cw_segment_close(&node.segment), CW_OK);
+  }
 }
 
 /* A callback that waits for the thread which stops the watcher. */
@@ -267,6 +287,7 @@ int main(void) {
   owner_is_faster();
   writes_bytes();
   stops_at_once();
+  bell_is_overwritten();
   stops_around_a_callback();
   owner_ends();
   stopped_by_another_thread();

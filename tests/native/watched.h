@@ -23,8 +23,8 @@ static inline void create_node(watched *node, const char *name) {
 }
 
 static inline void watch(watched *node, cw_callback callback, int32_t notify) {
-  CHECK_IS(cw_watcher_start(&node->segment, BELL, BLOCK, DEATHS, scratch, callback, node, notify,
-                            &node->watcher),
+  CHECK_IS(cw_watcher_start(&node->segment, BELL, BLOCK, DEATHS, RINGS, scratch, callback, node,
+                            notify, &node->watcher),
            CW_OK);
 }
 
