@@ -19,7 +19,7 @@ import {
   CorruptSegmentError,
   LimitError,
 } from "../../src/errors.ts";
-import { ConnectionLayout, Kind, Refusal, Side, SideState } from "../../src/memory/layout.ts";
+import { ConnectionLayout, Kind, Refusal, SideState } from "../../src/memory/layout.ts";
 import { createNode, removeNode } from "../../src/memory/nodes.ts";
 import { readText, Segment } from "../../src/memory/segment.ts";
 import { Handle } from "../../src/wake/handle.ts";
