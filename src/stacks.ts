@@ -24,6 +24,13 @@ const remote = new WeakSet<object>();
 const carried = new WeakSet<object>();
 /** Errors whose stack names the caller already. */
 const named = new WeakSet<object>();
+/** How many calls looked for their lines with the same error: those that it ended together. */
+const looked = new WeakMap<object, number>();
+/**
+ * The most that do. A look takes 10 to 20 µs, and tens of thousands of calls can end in one turn:
+ * the others throw the error as it is.
+ */
+const MOST_LOOKS = 500;
 
 /** Gives an error that has crossed the stack that has crossed with it. */
 export function carryStack(error: Error, stack: string): void {
@@ -54,6 +61,9 @@ export function nameCaller(
   if (!(error instanceof Error) || named.has(error)) return error;
   if (signal?.aborted === true && signal.reason === error) return error;
   if (!remote.has(error) && !(error instanceof CausewayError)) return error;
+  const looks = looked.get(error) ?? 0;
+  if (looks >= MOST_LOOKS) return error;
+  looked.set(error, looks + 1);
   const lines = linesAbove(above);
   if (lines.length === 0) return error;
   // Everybody who uses what is closed gets the same one.

@@ -28,7 +28,7 @@ import type { Reactor, Source } from "../wake/reactor.ts";
 import type { Peer, Realm } from "../wake/realm.ts";
 import { CallTable } from "./calls.ts";
 import type { CallOptions, ConnectionHandler } from "./handler.ts";
-import { MOST_OWED } from "./limits.ts";
+import { MOST_OWED, mostOwed } from "./limits.ts";
 import { checkPayload } from "./options.ts";
 import type { ConnectionLimits } from "./options.ts";
 import { RecordDispatcher } from "./record_dispatcher.ts";
@@ -41,9 +41,6 @@ import { Streams } from "./streams.ts";
 
 /** Records handled in one poll, so that one connection doesn't hold up the others. */
 const RECORDS_PER_POLL = 512;
-
-/** For a side with a small `sendQueueBytes`: see {@linkcode MOST_OWED}. */
-const LEAST_OWED = 1 << 20;
 
 /**
  * Full pieces of streams in a ring. More would cost more records, fewer would let one
@@ -155,6 +152,7 @@ export class Connection implements Source, Responder {
       name: this.name,
       reactor: this.#reactor,
       index: this.#index,
+      mostBytes: mostOwed(this.#limits.sendQueueBytes),
       isOwnPeer: this.#peer?.id === this.#realm.id,
       isOpen: () => this.isOpen,
       checkSend: (payload) => this.#checkSend(payload),
@@ -171,6 +169,7 @@ export class Connection implements Source, Responder {
       {
         pieceBytes: this.#producer.capacity / STREAM_PIECES - RECORD_HEADER,
         header: this.#header,
+        isClear: () => this.#sendQueue.isEmpty,
         post: (header, payload) => this.#postStream(header, payload),
         writePiece: (id, bytes, from, to) => this.#writePiece(id, bytes, from, to),
         expect: () => {
@@ -309,6 +308,11 @@ export class Connection implements Source, Responder {
     return true;
   }
 
+  /** A method ended whose caller had given up. Used by {@linkcode IncomingCall}. */
+  endedLate(): void {
+    this.#dispatcher.endedLate();
+  }
+
   #respond(correlation: number, payload: Uint8Array | undefined, flags: number): void {
     const header = this.#header.begin(RecordKind.response);
     header.flags = flags;
@@ -361,7 +365,7 @@ export class Connection implements Source, Responder {
 
   /** @throws {CorruptSegmentError} The peer asks and asks, and doesn't read what it is answered. */
   #checkOwed(): void {
-    const limit = MOST_OWED * Math.max(this.#limits.sendQueueBytes, LEAST_OWED);
+    const limit = mostOwed(this.#limits.sendQueueBytes);
     if (this.#sendQueue.owed <= limit) return;
     throw new CorruptSegmentError(
       `more than ${limit} bytes of answers wait that the peer doesn't read (${MOST_OWED} times ` +

@@ -29,7 +29,7 @@ export interface ConnectionHandler {
   decodeError(payload: Bytes | undefined): unknown;
   /** The payload that describes an error to the peer. */
   encodeError(error: unknown): Bytes;
-  /** The peer is gone; what waited was rejected before. */
+  /** The peer is gone; what waited was rejected before (of very many calls, the last soon after). */
   onGone(reason: GoneReason, cause: unknown): void;
   /** The peer did something wrong and doesn't wait to hear of it. */
   onPeerError(error: unknown): void;

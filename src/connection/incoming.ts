@@ -10,6 +10,8 @@ import type { RecordFields } from "../ring/record.ts";
 export interface Responder {
   /** Sends the answer to a request; false if the caller gets another one, or none. */
   respond(correlation: number, payload: Uint8Array | undefined, flags: number): boolean;
+  /** A method ends whose request was answered before, because its caller gave up. */
+  endedLate(): void;
 }
 
 /** See the module. */
@@ -27,6 +29,8 @@ export class IncomingCall {
   #abortReason: unknown;
   #aborted = false;
   #answered = false;
+  /** Does its method run on though it was answered? */
+  #runsOn = false;
 
   /** `record` is the request, `received` when it came, in ms of `performance.now()`. */
   constructor(
@@ -68,10 +72,16 @@ export class IncomingCall {
     this.#controller?.abort(reason);
   }
 
-  /** The same, and answers: the caller needs the call's id for another. */
-  cancel(): void {
+  /**
+   * The same, and answers if `early`, before its method has ended: the caller needs the call's id
+   * for another. True if it did.
+   */
+  cancel(early = true): boolean {
     this.abort();
+    if (!early || this.#answered) return false;
+    this.#runsOn = true;
     this.#answer(undefined, 0);
+    return true;
   }
 
   /**
@@ -88,8 +98,16 @@ export class IncomingCall {
   }
 
   #answer(payload: Uint8Array | undefined, flags: number): boolean {
-    if (this.#answered) return false;
+    if (this.#answered) {
+      this.#endLate();
+      return false;
+    }
     this.#answered = true;
     return this.#responder.respond(this.#correlation, payload, flags);
+  }
+
+  #endLate(): void {
+    if (this.#runsOn) this.#responder.endedLate();
+    this.#runsOn = false;
   }
 }

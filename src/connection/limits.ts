@@ -11,9 +11,22 @@
 
 /**
  * Calls that one side can have under way on a connection. A side that makes more keeps
- * the others until answers come. The id of a call is smaller than this.
+ * the others until answers come, at most {@linkcode MAX_WAITING_CALLS}. The id of a call is
+ * smaller than this.
  */
 export const MAX_CALLS = 1 << 16;
+
+/**
+ * Calls that can wait until others are answered. A peer can make a side call its functions, and
+ * never answer.
+ */
+export const MAX_WAITING_CALLS = 1 << 16;
+
+/**
+ * Requests whose caller gave up, but whose method still runs here, and that are answered all the
+ * same, so that their ids can be used again. The ids of more stay in use until their methods end.
+ */
+export const MAX_GIVEN_UP = 1 << 14;
 
 /** Streams that can be open at the same time on a connection. */
 export const MAX_STREAMS = 1 << 16;
@@ -47,3 +60,17 @@ export const QUEUED_COST = 256;
  * a side that waits for that peer has to read. Then this many times as much may wait.
  */
 export const MOST_OWED = 16;
+
+/**
+ * The same for calls, which wait for their turn however slow the peer is: beyond that many bytes
+ * they are refused, if as many as this wait. So a few can be of any size.
+ */
+export const MANY_CALLS = 64;
+
+/** For a side with a small `sendQueueBytes`: see {@linkcode MOST_OWED}. */
+const LEAST_OWED = 1 << 20;
+
+/** The most bytes of answers, or of calls, that wait. */
+export function mostOwed(sendQueueBytes: number): number {
+  return MOST_OWED * Math.max(sendQueueBytes, LEAST_OWED);
+}

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { DeadlockError, TimeoutError } from "../errors.ts";
+import { DeadlockError, LimitError, TimeoutError } from "../errors.ts";
 import { harmless } from "../failures.ts";
 import { copyBytes } from "../codec/copy.ts";
 import type { Timer } from "../platform/binding.ts";
@@ -13,7 +13,9 @@ import { WaitQueue } from "../wake/wait_queue.ts";
 import { readClock } from "../timers.ts";
 import type { CallTable, Waiter } from "./calls.ts";
 import type { CallOptions } from "./handler.ts";
-import { MAX_CALLS } from "./limits.ts";
+import { MAX_CALLS, MAX_WAITING_CALLS } from "./limits.ts";
+import { inPortions, PORTION } from "./portions.ts";
+import { checkCall } from "./send_queue.ts";
 import { AsyncWaiter, BlockingWaiter } from "./waiters.ts";
 
 type Bytes = Uint8Array<ArrayBuffer>;
@@ -29,6 +31,8 @@ export interface CallHost {
   /** Of the connection's source. */
   readonly index: number;
   isOpen(): boolean;
+  /** The most bytes of calls that wait to be made. */
+  readonly mostBytes: number;
   /** Is the other end in this thread? */
   readonly isOwnPeer: boolean;
   /** @throws It is closed, or the payload is too large. */
@@ -51,6 +55,8 @@ export class OutgoingCalls {
   readonly #calls: CallTable;
   /** Calls for which there is no id free. */
   readonly #slots: WaitQueue;
+  /** Bytes of their payloads. */
+  #keptBytes = 0;
   /** Of the record that is written now. */
   readonly #header = new RecordHeader();
   readonly #onSettled = (): void => this.#host.reactor.unexpect();
@@ -111,9 +117,14 @@ export class OutgoingCalls {
     onUnread: (() => void) | undefined,
   ): Promise<Bytes | undefined> {
     let begun: { answer: Promise<Bytes | undefined> } | undefined;
+    const length = payload?.length ?? 0;
+    let isKept = false;
     try {
       this.#host.checkSend(payload);
+      this.#checkWaiting(length);
       const kept = payload === undefined ? undefined : copyBytes(payload);
+      isKept = true;
+      this.#keptBytes += length;
       const start = readClock();
       const what =
         `one of ${MAX_CALLS} calls on "${this.#host.name}", the most under way at a time`;
@@ -130,8 +141,22 @@ export class OutgoingCalls {
     } catch (error) {
       onUnread?.();
       throw error;
+    } finally {
+      if (isKept) this.#keptBytes -= length;
     }
     return begun.answer;
+  }
+
+  /** @throws {LimitError | BackpressureError} Too many calls wait already, or too large ones. */
+  #checkWaiting(length: number): void {
+    const waiting = this.#slots.length;
+    if (waiting >= MAX_WAITING_CALLS) {
+      throw new LimitError(
+        `${MAX_CALLS} calls wait for an answer on "${this.#host.name}", and ${waiting} more for ` +
+          "their turn, the most there can be: await some before making more",
+      );
+    }
+    checkCall({ queuedBytes: this.#keptBytes, length: waiting }, length, this.#host.mostBytes);
   }
 
   #startCall(
@@ -249,13 +274,15 @@ export class OutgoingCalls {
     // An answer that is there already came in time.
     host.readAll();
     if (!host.isOpen()) return;
-    const { ids, next } = this.#calls.expired(readClock());
-    for (const id of ids) {
+    const now = readClock();
+    const { ids, next } = this.#calls.expired(now);
+    for (const id of ids.slice(0, PORTION)) {
       host.countTimeout();
       const what = `the request on "${host.name}"`;
       this.#giveUp(id, (waiter) => new TimeoutError(what, waiter.timeout));
     }
-    if (next < Infinity && host.isOpen()) this.#startTimer(next);
+    if (ids.length > PORTION && host.isOpen()) this.#startTimer(now);
+    else if (next < Infinity && host.isOpen()) this.#startTimer(next);
   }
 
   // -------------------------------------------------------- calls that wait for an id
@@ -270,10 +297,14 @@ export class OutgoingCalls {
     return this.#slots.length > 0 && !this.#calls.isFull;
   }
 
-  /** The connection has ended: rejects all calls. `guard` runs a step whatever the others throw. */
+  /**
+   * The connection has ended: rejects all calls, very many in several turns of the event loop.
+   * `guard` runs a step whatever the others throw.
+   */
   end(error: Error, guard: (step: () => void) => void): void {
     guard(() => this.#stopTimer());
-    for (const waiter of this.#calls.drain()) guard(() => waiter.reject(error));
-    guard(() => this.#slots.fail(error));
+    const calls: { reject(reason: unknown): void }[] = this.#calls.drain();
+    calls.push(...this.#slots.takeAll());
+    inPortions(calls, (call) => guard(() => call.reject(error)), this.#host.reactor.yielder);
   }
 }

@@ -13,8 +13,9 @@ import { Assembly } from "./assembly.ts";
 import type { CallTable, Waiter } from "./calls.ts";
 import type { ConnectionHandler } from "./handler.ts";
 import { IncomingCall } from "./incoming.ts";
-import { MAX_CALLS } from "./limits.ts";
+import { MAX_CALLS, MAX_GIVEN_UP } from "./limits.ts";
 import type { Responder } from "./incoming.ts";
+import { inPortions } from "./portions.ts";
 import type { ConnectionStatistics, Counters } from "../statistics.ts";
 import { isStreamBytes } from "./streams.ts";
 import type { Streams } from "./streams.ts";
@@ -41,6 +42,8 @@ export class RecordDispatcher {
   readonly #calls: CallTable;
   /** Requests of the peer that are being worked on, by correlation id. */
   readonly #incoming = new Map<number, IncomingCall>();
+  /** Requests that were answered because their callers gave up, and whose methods still run. */
+  #givenUp = 0;
   #assembly: Assembly | undefined;
 
   constructor(
@@ -64,10 +67,16 @@ export class RecordDispatcher {
     if (this.#incoming.size > 0) this.#incoming.delete(correlation);
   }
 
+  /** See {@linkcode Responder}. */
+  endedLate(): void {
+    this.#givenUp--;
+  }
+
   /** Nobody waits any more for the answers to the requests that are being worked on. */
   abort(reason: Error): void {
-    for (const call of this.#incoming.values()) call.abort(reason);
+    const calls = [...this.#incoming.values()];
     this.#incoming.clear();
+    inPortions(calls, (call) => call.abort(reason), this.#reactor.yielder);
   }
 
   /** Handles a record; true if nothing of it goes on in promises. */
@@ -176,7 +185,9 @@ export class RecordDispatcher {
   }
 
   #onCancel({ correlation }: RecordFields): boolean {
-    this.#incoming.get(correlation)?.cancel();
+    // Beyond the limit the method's own answer gives the id back: so what runs is bounded by ids.
+    const isEarly = this.#givenUp < MAX_GIVEN_UP;
+    if (this.#incoming.get(correlation)?.cancel(isEarly)) this.#givenUp++;
     return false;
   }
 

@@ -2,15 +2,15 @@
  * What can't go into the ring at once: records that wait for room, in order, and
  * large payloads that travel in pieces.
  *
- * Only what no caller awaits is ever refused: a caller that awaits an answer waits for
- * room, too.
+ * Messages, which no caller awaits, are refused beyond a limit. A caller that awaits an answer
+ * waits for room, too, and is refused far beyond that limit only.
  *
  * @module
  */
 import { copyBytes } from "../codec/copy.ts";
 import { BackpressureError } from "../errors.ts";
 import type { RingProducer } from "../ring/producer.ts";
-import { MAX_QUEUED, QUEUED_COST } from "./limits.ts";
+import { MANY_CALLS, MAX_QUEUED, MOST_OWED, mostOwed, QUEUED_COST } from "./limits.ts";
 import { maxPayload, RecordFlag, RecordHeader, RecordKind } from "../ring/record.ts";
 
 interface Pending {
@@ -91,6 +91,7 @@ export class SendQueue {
   ): boolean {
     const length = payload?.length ?? 0;
     if (isRefusable && !this.isEmpty) checkRoom(this, length, this.#limit);
+    if (header.kind === RecordKind.request) checkCall(this, length, mostOwed(this.#limit));
     const pending: Pending = {
       header: RecordHeader.copy(header),
       payload,
@@ -217,6 +218,22 @@ export function checkRoom(
   if (queuedBytes + length > limit) throw new BackpressureError(queuedBytes, length, limit);
   if (waiting.length < MAX_QUEUED) return;
   const advice = `${MAX_QUEUED} messages wait, the most there can be: await \`writable\` first`;
+  throw new BackpressureError(queuedBytes, length, limit, advice);
+}
+
+/**
+ * Is there room for one more call of `length` bytes where some wait?
+ *
+ * @throws {BackpressureError} There isn't.
+ */
+export function checkCall(
+  waiting: { readonly queuedBytes: number; readonly length: number },
+  length: number,
+  limit: number,
+): void {
+  const { queuedBytes } = waiting;
+  if (waiting.length < MANY_CALLS || queuedBytes + length <= limit) return;
+  const advice = `await some calls before making more (${MOST_OWED} times \`sendQueueBytes\`)`;
   throw new BackpressureError(queuedBytes, length, limit, advice);
 }
 

@@ -31,8 +31,12 @@ export interface StreamHost {
   post(header: RecordHeader, payload: Uint8Array | undefined): boolean;
   /** Puts `bytes[from, to)` into the ring; false if there is no room, or others come first. */
   writePiece(id: number, bytes: Uint8Array, from: number, to: number): boolean;
+  /** Does nothing wait to be sent? */
+  isClear(): boolean;
   /** Calls `end.step()` when there is room. */
   awaitRoom(end: WaitsForRoom): void;
+  /** Calls `end.go()` when there is room, and none waits that has something to send. */
+  awaitTurn(end: WaitsForTurn): void;
   /** Calls `end.deliver()` when nothing more lies in the ring. */
   awaitDry(end: HasBytes): void;
   /** The stream is over: its id means nothing any more. */
@@ -53,6 +57,12 @@ export interface StreamHost {
 export interface WaitsForRoom {
   /** Sends one piece. */
   step(): Step;
+}
+
+/** An end that could ask for something to send. */
+export interface WaitsForTurn {
+  /** Now. */
+  go(): void;
 }
 
 /** What a step did. */

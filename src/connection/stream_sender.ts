@@ -1,7 +1,9 @@
 /**
  * The writing end of a stream.
  *
- * Guarantees: nothing is sent without credit (the last record may overdraw it); what
+ * Guarantees: nothing is sent without credit (the last record may overdraw it); while anything
+ * waits to be sent, no source is asked for more and nothing more is encoded, so what a peer that
+ * doesn't read makes this side hold is what its streams have in hand; what
  * was given to {@linkcode StreamSender.write} is copied when the write is over, so
  * its memory can be used again; nothing is sent after the end.
  *
@@ -9,17 +11,28 @@
  */
 import { RecordFlag, RecordKind } from "../ring/record.ts";
 import { CorruptSegmentError, StreamAbortedError } from "../errors.ts";
+import { captureScope } from "../platform/async_scope.ts";
 import { ITEM_COST, Step } from "./stream_host.ts";
-import type { StreamEnd, StreamHost, WaitsForRoom } from "./stream_host.ts";
+import type { StreamEnd, StreamHost, WaitsForRoom, WaitsForTurn } from "./stream_host.ts";
 
 /** No reader grants more; a sum of credits beyond it is garbage. */
 const MAX_CREDIT = 0x7fff_ffff;
+
+/** A value, or bytes, that wait for room before they are encoded. */
+interface Item {
+  /** Encodes and sends it: true if all of it is in the ring. */
+  post(): boolean;
+  /** Why it couldn't be. */
+  failure: { readonly error: unknown } | undefined;
+}
+
+const asIs = (bytes: Uint8Array): Uint8Array => bytes;
 
 /** What is told when the reader wants no more, or the connection is gone. */
 export type OnStop = (reason: unknown) => void;
 
 /** See the module. */
-export class StreamSender implements StreamEnd, WaitsForRoom {
+export class StreamSender implements StreamEnd, WaitsForRoom, WaitsForTurn {
   readonly id: number;
   /** Does each write arrive as one chunk? Otherwise bytes are split as it suits the ring. */
   readonly exact: boolean;
@@ -29,8 +42,14 @@ export class StreamSender implements StreamEnd, WaitsForRoom {
   /** Bytes that are being sent, and how many are in the ring. */
   #chunk: Uint8Array | undefined;
   #sent = 0;
-  /** Does a value wait in the outbox? */
+  /** What is encoded and sent as one record when there is room. */
+  #item: Item | undefined;
+  /** Does a value wait in the send queue? */
   #queued = false;
+  /** Does it wait for its turn to ask its source? */
+  #asks = false;
+  /** It may ask, whatever waits. */
+  #mayAsk = false;
   #waiting: PromiseWithResolvers<void> | undefined;
   #finished: PromiseWithResolvers<void> | undefined;
   #state: "open" | "ended" | "closed" = "open";
@@ -73,10 +92,37 @@ export class StreamSender implements StreamEnd, WaitsForRoom {
     if (this.#failure !== undefined) throw this.#failure.error ?? new StreamAbortedError();
   }
 
-  /** Undefined if there is credit; else a promise to wait for, which never rejects. */
+  /**
+   * Undefined if its source can be asked for more: there is credit, and room; or if it is over.
+   * Else a promise to wait for, which never rejects.
+   */
   ready(): Promise<void> | undefined {
-    if (this.#credit > 0 || this.#state !== "open") return undefined;
-    return this.#wait();
+    return this.#isReady() ? undefined : this.#whenReady();
+  }
+
+  async #whenReady(): Promise<void> {
+    do await this.#wait(); while (!this.#isReady());
+  }
+
+  #isReady(): boolean {
+    if (this.#state !== "open") return true;
+    if (this.#credit <= 0) return false;
+    if (this.#mayAsk || this.#host.isClear()) {
+      this.#mayAsk = false;
+      return true;
+    }
+    if (!this.#asks) {
+      this.#asks = true;
+      this.#host.awaitTurn(this);
+    }
+    return false;
+  }
+
+  /** See {@linkcode WaitsForTurn}. */
+  go(): void {
+    this.#asks = false;
+    this.#mayAsk = true;
+    this.#wake();
   }
 
   #wait(): Promise<void> {
@@ -93,7 +139,7 @@ export class StreamSender implements StreamEnd, WaitsForRoom {
   /** Sends bytes. Undefined if they are in the ring, else a promise of that. One at a time. */
   writeBytes(bytes: Uint8Array): Promise<void> | undefined {
     if (this.#state !== "open") return undefined;
-    if (this.exact) return this.#writeItem(0, bytes);
+    if (this.exact) return this.#writeItem(0, bytes, asIs);
     this.#chunk = bytes;
     this.#sent = 0;
     for (;;) {
@@ -105,27 +151,72 @@ export class StreamSender implements StreamEnd, WaitsForRoom {
     }
   }
 
-  /** Sends a value, encoded. The same. */
-  writeValue(payload: Uint8Array): Promise<void> | undefined {
+  /**
+   * Sends a value. The same; it is encoded when there is room. Throws, or rejects with, what
+   * `encode` throws.
+   */
+  writeValue<T>(value: T, encode: (value: T) => Uint8Array): Promise<void> | undefined {
     if (this.#state !== "open") return undefined;
-    return this.#writeItem(RecordFlag.value, payload);
+    return this.#writeItem(RecordFlag.value, value, encode);
   }
 
-  #writeItem(flags: number, payload: Uint8Array): Promise<void> | undefined {
+  #writeItem<T>(
+    flags: number,
+    value: T,
+    encode: (value: T) => Uint8Array,
+  ): Promise<void> | undefined {
+    if (this.#host.isClear()) {
+      if (this.#postItem(flags, encode(value))) return undefined;
+      this.#queued = true;
+      this.#host.awaitRoom(this);
+      return this.#wait();
+    }
+    const scope = captureScope();
+    const item: Item = {
+      post: () => this.#postItem(flags, scope.runInAsyncScope(encode, undefined, value)),
+      failure: undefined,
+    };
+    this.#item = item;
+    this.#host.awaitRoom(this);
+    return this.#itemSent(item);
+  }
+
+  async #itemSent(item: Item): Promise<void> {
+    await this.#wait();
+    if (item.failure !== undefined) throw item.failure.error;
+  }
+
+  #postItem(flags: number, payload: Uint8Array): boolean {
+    // To encode it can have closed the stream.
+    if (this.#state !== "open") return true;
     const header = this.#host.header.begin(RecordKind.data);
     header.flags = flags;
     header.correlation = this.id;
     const sent = this.#host.post(header, payload);
     this.#credit -= payload.length + ITEM_COST;
-    if (sent) return undefined;
-    this.#queued = true;
-    this.#host.awaitRoom(this);
-    return this.#wait();
+    return sent;
+  }
+
+  #stepItem(item: Item): Step {
+    if (!this.#host.isClear()) return Step.blocked;
+    this.#item = undefined;
+    try {
+      if (!item.post()) {
+        this.#queued = true;
+        return Step.more; // and done when it is in the ring
+      }
+    } catch (error) {
+      item.failure = { error };
+    }
+    this.#wake();
+    return Step.done;
   }
 
   /** See {@linkcode WaitsForRoom}: called when the queue of the connection is empty. */
   step(): Step {
+    if (this.#item !== undefined) return this.#stepItem(this.#item);
     if (this.#queued) {
+      if (!this.#host.isClear()) return Step.blocked;
       this.#queued = false;
       this.#wake();
       return Step.done;
@@ -160,7 +251,7 @@ export class StreamSender implements StreamEnd, WaitsForRoom {
     }
     const had = this.#credit > 0;
     this.#credit += credit;
-    if (had || this.#credit <= 0 || this.#queued) return true;
+    if (had || this.#credit <= 0 || this.#queued || this.#item !== undefined) return true;
     if (this.#chunk !== undefined) {
       this.#host.awaitRoom(this);
       return true;
@@ -256,6 +347,7 @@ export class StreamSender implements StreamEnd, WaitsForRoom {
   #settle(state: "ended" | "closed"): void {
     this.#state = state;
     this.#chunk = undefined;
+    this.#item = undefined;
     this.#queued = false;
     if (state === "closed") this.#host.forget(this.id);
     if (this.#holds) this.#host.unexpect();

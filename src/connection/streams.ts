@@ -14,15 +14,18 @@ import { RecordFlag, RecordKind } from "../ring/record.ts";
 import type { RecordFields } from "../ring/record.ts";
 import { MAX_STREAMS } from "./limits.ts";
 import { Step } from "./stream_host.ts";
-import type { HasBytes, StreamHost, WaitsForRoom } from "./stream_host.ts";
+import type { HasBytes, StreamHost, WaitsForRoom, WaitsForTurn } from "./stream_host.ts";
 import { StreamReceiver } from "./stream_receiver.ts";
 import { StreamSender } from "./stream_sender.ts";
+
+/** Streams that ask their source at a time, where all of them had to wait for room. */
+const TURNS = 64;
 
 /** Makes a value of the data of a stream. */
 export type DecodeValue = (payload: Uint8Array<ArrayBuffer>) => unknown;
 
 /** What a connection does for its streams; the rest they do themselves. */
-export type Wire = Omit<StreamHost, "awaitRoom" | "awaitDry" | "forget"> & {
+export type Wire = Omit<StreamHost, "awaitRoom" | "awaitTurn" | "awaitDry" | "forget"> & {
   /** There is something to do in the next poll. */
   heat(): void;
 };
@@ -31,6 +34,7 @@ export type Wire = Omit<StreamHost, "awaitRoom" | "awaitDry" | "forget"> & {
 export class Streams implements StreamHost {
   readonly pieceBytes: number;
   readonly header: StreamHost["header"];
+  readonly isClear: StreamHost["isClear"];
   readonly post: StreamHost["post"];
   readonly writePiece: StreamHost["writePiece"];
   readonly expect: StreamHost["expect"];
@@ -45,6 +49,8 @@ export class Streams implements StreamHost {
   #next: number;
   #decode: DecodeValue | undefined;
   #waiting: WaitsForRoom[] = [];
+  #asking: WaitsForTurn[] = [];
+  #isFlushing = false;
   #dirty: HasBytes[] = [];
   #over: Error | undefined;
 
@@ -52,6 +58,7 @@ export class Streams implements StreamHost {
   constructor(wire: Wire, parity: 0 | 1, window: number) {
     this.pieceBytes = wire.pieceBytes;
     this.header = wire.header;
+    this.isClear = wire.isClear;
     this.post = wire.post;
     this.writePiece = wire.writePiece;
     this.expect = wire.expect;
@@ -198,7 +205,7 @@ export class Streams implements StreamHost {
 
   /** Does one of them wait for room in the ring? */
   get isWaiting(): boolean {
-    return this.#waiting.length > 0;
+    return this.#waiting.length > 0 || this.#asking.length > 0;
   }
 
   /** Does one of them have bytes for a reader who waits? */
@@ -213,12 +220,40 @@ export class Streams implements StreamHost {
   }
 
   /** See {@linkcode StreamHost}. */
+  awaitTurn(end: WaitsForTurn): void {
+    this.#asking.push(end);
+    this.#heat();
+  }
+
+  /** See {@linkcode StreamHost}. */
   awaitDry(end: HasBytes): void {
     this.#dirty.push(end);
   }
 
   /** Sends a piece of each in turn, while there is room. Says how many, and if promises go on. */
   flush(): { pieces: number; finished: boolean } {
+    // A value that is encoded can run code of the user, and that can block and so come here.
+    if (this.#isFlushing) return { pieces: 0, finished: false };
+    this.#isFlushing = true;
+    try {
+      const { pieces, finished } = this.#sendPieces();
+      return { pieces, finished: this.#giveTurns() || finished };
+    } finally {
+      this.#isFlushing = false;
+    }
+  }
+
+  /**
+   * Lets some ask their source for more. Not all: each that doesn't find room then has a chunk
+   * in hand, and keeps it until there is some.
+   */
+  #giveTurns(): boolean {
+    if (this.#asking.length === 0 || this.#waiting.length > 0 || !this.isClear()) return false;
+    for (const end of this.#asking.splice(0, TURNS)) end.go();
+    return true;
+  }
+
+  #sendPieces(): { pieces: number; finished: boolean } {
     const waiting = this.#waiting;
     let pieces = 0;
     let finished = false;
@@ -254,6 +289,7 @@ export class Streams implements StreamHost {
   close(error: Error): void {
     this.#over = error;
     this.#waiting = [];
+    this.#asking = [];
     this.#dirty = [];
     for (const end of [...this.#open.values()]) end.disconnected(error);
     this.#open.clear();

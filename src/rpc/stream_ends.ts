@@ -36,8 +36,8 @@ export async function pump(
 ): Promise<void> {
   sender.onStop = (reason) => void quietly(() => source.cancel(reason));
   while (!sender.isOver) {
-    const credit = sender.ready();
-    if (credit !== undefined) await credit;
+    const ready = sender.ready();
+    if (ready !== undefined) await ready;
     if (sender.isOver) return;
     let next: { done?: boolean | undefined; value?: unknown };
     try {
@@ -66,7 +66,7 @@ function write(
   encode: EncodeValue,
 ): Promise<void> | undefined {
   if (sender.isOver) return undefined;
-  if (!isBytes(value)) return sender.writeValue(encode(value));
+  if (!isBytes(value)) return sender.writeValue(value, encode);
   return value.length === 0 && !sender.exact ? undefined : sender.writeBytes(value);
 }
 

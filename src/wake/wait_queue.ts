@@ -20,7 +20,7 @@ export type Attempt<T> = () => T | undefined;
 interface Entry {
   /** True if it is over, with a value or an error. */
   attempt(): boolean;
-  fail(reason: unknown): void;
+  reject(reason: unknown): void;
 }
 
 /** See the module. */
@@ -95,11 +95,7 @@ export class WaitQueue {
         }
         return true;
       },
-      fail(reason) {
-        // A call that nobody awaits isn't a reason for the runtime to end the process on close.
-        waiting.promise.catch(() => {});
-        waiting.reject(reason);
-      },
+      reject: (reason) => waiting.reject(reason),
     };
     this.#entries.push(entry);
     this.#reactor.heat(this.#index);
@@ -125,7 +121,7 @@ export class WaitQueue {
         }
         return value !== undefined || failure !== undefined;
       },
-      fail: (reason) => failure = { reason },
+      reject: (reason) => failure = { reason },
     };
     const isDone = (): boolean => value !== undefined || failure !== undefined;
     this.#entries.unshift(entry);
@@ -169,6 +165,11 @@ export class WaitQueue {
 
   /** Ends all waits: what they wait for was closed. */
   fail(reason: unknown): void {
-    for (const entry of this.#entries.splice(0)) entry.fail(reason);
+    for (const entry of this.takeAll()) entry.reject(reason);
+  }
+
+  /** Takes all waits out. They are over when the caller has rejected them. */
+  takeAll(): { reject(reason: unknown): void }[] {
+    return this.#entries.splice(0);
   }
 }

@@ -4,6 +4,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { IncomingCall } from "../../src/connection/incoming.ts";
+import { MAX_GIVEN_UP } from "../../src/connection/limits.ts";
 import { PeerGoneError } from "../../src/errors.ts";
 import { SideState } from "../../src/memory/layout.ts";
 import { RecordFlag, RecordKind } from "../../src/ring/record.ts";
@@ -107,4 +108,35 @@ test("its signal is aborted when the caller is gone, with the reason; no answer 
   }
   assert.equal(early.reply(pattern(1, 1)), false);
   assert.equal(wire.next(), undefined);
+});
+
+test("what runs on though its caller gave up is bounded: then its end gives the id back", async () => {
+  using wire = await Wire.open();
+  const { requests } = wire.told;
+  const giveUp = (correlation: number): void => {
+    wire.tell({ kind: request, correlation });
+    wire.tell({ kind: cancel, correlation });
+  };
+  const answers = () => wire.all().map(({ correlation }) => correlation);
+  for (let i = 0; i < MAX_GIVEN_UP; i++) {
+    giveUp(0);
+    if (i % 32 === 0) wire.consumer.next() && wire.all();
+  }
+  wire.all();
+  giveUp(1);
+  giveUp(2);
+  assert.deepEqual(answers(), [], "their ids stay in use");
+  assert.equal(requests.at(-1)!.call.signal.aborted, true, "but they are told");
+  assert.equal(requests.at(-2)!.call.reply(undefined), true);
+  assert.deepEqual(answers(), [1]);
+  assert.equal(requests[0]!.call.reply(undefined), false);
+  requests[0]!.call.fail(bytesOf("once is enough"));
+  giveUp(3);
+  giveUp(4);
+  assert.deepEqual(answers(), [3], "there was room for one");
+  wire.tell({ kind: request, correlation: 5 });
+  requests.at(-1)!.call.reply(undefined);
+  assert.deepEqual(answers(), [5], "other calls go on");
+  wire.tell({ kind: request, correlation: 4 });
+  assert.equal(wire.connection.isOpen, false, "an id that is in use is no honest caller's");
 });

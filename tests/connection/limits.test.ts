@@ -4,13 +4,16 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { BackpressureError, Channel, TimeoutError } from "../../mod.ts";
 import { MAX_CALLS, MAX_QUEUED, MOST_OWED } from "../../src/connection/limits.ts";
+import type { StreamSender } from "../../src/connection/stream_sender.ts";
 import { maxPayload, RecordFlag, RecordHeader, RecordKind } from "../../src/ring/record.ts";
 import { assertEmpty, errorOf } from "../support/api.ts";
 import type { HostilePartner } from "../support/hostile.ts";
 import { sleep } from "../support/remote_functions.ts";
 import { Scratch } from "../support/scratch.ts";
+import { pump } from "../../src/rpc/stream_ends.ts";
 import { CAPACITY, Victim } from "../support/victim.ts";
 import { until, within } from "../support/watchdog.ts";
+import { Wire } from "../support/wire.ts";
 
 const { request, response, message, piece, cancel } = RecordKind;
 const FULL = maxPayload(CAPACITY);
@@ -205,4 +208,64 @@ test("messages without bytes that wait for a partner are bounded, and reach it",
   });
   await until(() => got === MAX_QUEUED, "all of them", 60_000);
   assert.equal(partner.isConnected, true);
+});
+
+/** Streams of one value each, which counts what is asked for and what is encoded. */
+function valueStreams({ connection: { streams } }: Wire, count: number, size: number) {
+  const counts = { asked: 0, encoded: 0 };
+  const senders: StreamSender[] = [];
+  for (let i = 0; i < count; i++) {
+    const sender = streams.offerReading(true);
+    let left = 1;
+    const source = {
+      next: () => {
+        if (left-- === 0) return Promise.resolve({ done: true });
+        counts.asked++;
+        return Promise.resolve({ value: sender.id });
+      },
+      cancel() {},
+    };
+    void pump(sender, source, (id) => {
+      counts.encoded++;
+      return new Uint8Array(size).fill(id as number);
+    });
+    senders.push(sender);
+  }
+  return { counts, senders };
+}
+
+test("values of streams wait at their sources for a partner that doesn't read", async () => {
+  using wire = await Wire.open();
+  const { connection } = wire;
+  const [count, size] = [250, 3000];
+  const { counts, senders } = valueStreams(wire, count, size);
+  for (const { id } of senders) {
+    wire.tell({ kind: RecordKind.credit, correlation: id, extra: 1 });
+    if (id % 50 === 0) await sleep(0);
+  }
+  connection.poll();
+  await sleep(5);
+  const { queuedBytes } = connection;
+  assert.ok(queuedBytes > 0 && queuedBytes <= size, `${queuedBytes} bytes wait`);
+  assert.ok(counts.encoded <= 3, `${counts.encoded} are encoded`);
+  assert.ok(counts.asked < count / 2, `${counts.asked} were asked for`);
+  const got = new Set<number>();
+  const ended = new Set<number>();
+  await until(() => {
+    for (const { kind, correlation, payload } of wire.all()) {
+      if (kind === RecordKind.end) {
+        ended.add(correlation);
+      } else if (kind === RecordKind.data) {
+        assert.ok(!got.has(correlation));
+        got.add(correlation);
+        assert.equal(payload[0], correlation & 0xff);
+        // The value overdrew its credit: its stream needs some to go on, and so to end.
+        wire.tell({ kind: RecordKind.credit, correlation, extra: 10_000 });
+      }
+    }
+    connection.poll();
+    return ended.size === count;
+  }, "all values and ends");
+  assert.equal(got.size, count);
+  assert.deepEqual(counts, { asked: count, encoded: count });
 });

@@ -4,11 +4,14 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { CallOptions } from "../../src/connection/handler.ts";
-import { MAX_CALLS } from "../../src/connection/limits.ts";
+import { MANY_CALLS, MAX_CALLS, MAX_WAITING_CALLS, mostOwed } from "../../src/connection/limits.ts";
+import { PORTION } from "../../src/connection/portions.ts";
 import {
   ArgumentError,
+  BackpressureError,
   ClosedError,
   DeadlockError,
+  LimitError,
   MessageTooLargeError,
   TimeoutError,
 } from "../../src/errors.ts";
@@ -306,4 +309,33 @@ test("the end rejects every call, whatever one of them throws", async () => {
   }
   assert.deepEqual(wire.told.peerErrors.map(String), ["RangeError: a signal that fails"]);
   assert.equal(connection.pendingCalls, 0);
+});
+
+test("calls that wait for their turn are bounded, and end in portions", async () => {
+  using wire = await Wire.open({ limits: { sendQueueBytes: 0 } });
+  const { connection } = wire;
+  let rejected = 0;
+  let closed = 0;
+  const call = (payload?: Uint8Array): void => {
+    connection.request(0, payload, { timeout: Infinity }).catch((error: unknown) => {
+      rejected++;
+      if (error instanceof ClosedError) closed++;
+    });
+  };
+  for (let i = 0; i < MAX_CALLS; i++) call();
+  const large = new Uint8Array(mostOwed(0) / MANY_CALLS);
+  for (let i = 0; i < MANY_CALLS; i++) call(large);
+  const tooMuch = await errorOf(() => connection.request(0, large, { timeout: Infinity }));
+  assert.ok(tooMuch instanceof BackpressureError, String(tooMuch));
+  assert.match(tooMuch.message, /await some calls/);
+  for (let i = MANY_CALLS; i < MAX_WAITING_CALLS; i++) call();
+  const tooMany = await errorOf(() => connection.request(0, undefined, { timeout: Infinity }));
+  assert.ok(tooMany instanceof LimitError, String(tooMany));
+  assert.match(tooMany.message, new RegExp(`${MAX_CALLS} .*${MAX_WAITING_CALLS} more`));
+  assert.equal(rejected, 0);
+  connection.close();
+  for (let i = 0; i < 20; i++) await Promise.resolve();
+  assert.equal(rejected, PORTION, "the first at once, the others when others had their turns");
+  await until(() => rejected === MAX_CALLS + MAX_WAITING_CALLS, "the end of all", 60_000);
+  assert.equal(closed, rejected);
 });

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { Assembly } from "../../src/connection/assembly.ts";
-import { MAX_QUEUED, QUEUED_COST } from "../../src/connection/limits.ts";
+import { MANY_CALLS, MAX_QUEUED, mostOwed, QUEUED_COST } from "../../src/connection/limits.ts";
 import { SendQueue } from "../../src/connection/send_queue.ts";
 import { BackpressureError } from "../../src/errors.ts";
 import type { RingConsumer } from "../../src/ring/consumer.ts";
@@ -290,3 +290,20 @@ function check(reader: Reader, sent: { id: number; length: number }[], from: num
   }
   return from;
 }
+
+test("calls are refused far beyond the limit of messages, and only if many wait", () => {
+  using ring = new TestRing(CAPACITY);
+  const limit = mostOwed(1000);
+  const outbox = new SendQueue(ring.producer(), 1000);
+  const call = (id: number, bytes: number) => {
+    const header = RecordHeader.of({ kind: RecordKind.request, correlation: id });
+    outbox.post(header, new Uint8Array(bytes), false);
+  };
+  for (let id = 0; id < MANY_CALLS - 1; id++) call(id, id < 2 ? limit : 10);
+  call(MANY_CALLS, 10);
+  assert.throws(() => call(MANY_CALLS + 1, 10), BackpressureError);
+  assert.equal(outbox.length, MANY_CALLS);
+  assert.equal(outbox.withdraw(1), true);
+  call(MANY_CALLS + 1, 10);
+  call(MANY_CALLS + 2, 10);
+});

@@ -94,7 +94,7 @@ test("where writes are chunks, each is a record, however large; so are values", 
     assert.equal(sender.writeBytes(bytes), undefined);
   }
   assert.equal(sender.ready(), undefined, "10 are left");
-  sender.writeValue(bytesOf("a value"));
+  sender.writeValue("a value", bytesOf);
   const ready = sender.ready()!;
   assert.deepEqual(wire.all().map(({ flags, payload }) => [flags, payload.length]), [
     [0, 20],
@@ -144,7 +144,7 @@ test("nothing is sent after the end, and the end is told once", async () => {
     await within(writing, "the write that was cut short");
     for (const again of endings) again(sender);
     assert.equal(sender.writeBytes(pattern(3, 1)), undefined);
-    assert.equal(sender.writeValue(bytesOf("v")), undefined);
+    assert.equal(sender.writeValue("v", bytesOf), undefined);
     assert.equal(sender.ready(), undefined);
     assert.deepEqual(
       wire.all().map(({ kind, flags, payload }) => [kind, flags, payload.length]),

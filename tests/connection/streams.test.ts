@@ -19,6 +19,7 @@ function table() {
     {
       pieceBytes: 100,
       header: new RecordHeader(),
+      isClear: () => true,
       post({ kind, correlation: id, extra }, payload) {
         sent.push([kind, id, extra, payload?.length ?? 0]);
         return true;

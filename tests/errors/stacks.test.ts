@@ -11,6 +11,8 @@ import {
   RpcServer,
   serve,
 } from "../../mod.ts";
+import { ClosedError } from "../../src/errors.ts";
+import { nameCaller } from "../../src/stacks.ts";
 import { errorOf } from "../support/api.ts";
 import { Scratch } from "../support/scratch.ts";
 
@@ -169,4 +171,14 @@ test("what a signal is aborted with stays as it is", { timeout: 60_000 }, async 
   controller.abort(reason);
   assert.equal(await errorOf(() => call), reason);
   assert.equal(reason.stack, stack);
+});
+
+test("of very many calls that one error ends, some hundreds look for their line", () => {
+  const error = new ClosedError("it");
+  let looks = 0;
+  function above(): void {
+    if (nameCaller(error, above, "it") !== error) looks++;
+  }
+  for (let i = 0; i < 2000; i++) above();
+  assert.equal(looks, 500);
 });
