@@ -62,3 +62,17 @@ for (const page of pages) {
     assert.deepEqual(missingFiles(page), []);
   });
 }
+
+test("docs/features.md: the tests that it names are there", () => {
+  const rows = textOf("docs/features.md").split("\n").filter((line) => line.startsWith("|"));
+  const named = rows.flatMap((row) =>
+    [...row.matchAll(/`([a-z]+\/[a-z_]+)`/g)].map(([, name]) => name!)
+  );
+  assert.ok(named.length > 50);
+  const missing = named.filter((name) =>
+    [`tests/${name}.test.ts`, `tests/${name}.c`, `${name}.ts`].every((file) =>
+      !fs.existsSync(path.join(root, file))
+    )
+  );
+  assert.deepEqual(missing, []);
+});
