@@ -37,6 +37,8 @@ const { values: options, positionals: filters } = parseArgs({
 
 /** A run of everything takes a third of the cross suite's pairs; see tests/support/cross.ts. */
 const pairs = process.env["CAUSEWAY_PAIRS"] || (filters.length > 0 ? "all" : "short");
+const files = fs.globSync("tests/**/*.test.ts", { cwd: root })
+  .map((file) => file.replaceAll(path.sep, "/")).sort();
 const wanted = options.runtime?.split(",") ?? runtimes;
 // Memory where there is a memory file system, so that tests meet what users will.
 const temporary = testSystem.temporary?.() ??
@@ -99,8 +101,6 @@ function recordCrossSuite(results: readonly Result[]): void {
 }
 
 function fileJobs(): Job[] {
-  const files = fs.globSync("tests/**/*.test.ts", { cwd: root })
-    .map((file) => file.replaceAll(path.sep, "/")).sort();
   return files.flatMap((file) =>
     partOf(file).runtimes.filter((runtime) => wanted.includes(runtime)).map((runtime) => ({
       name: file,
@@ -155,7 +155,7 @@ async function runJob(job: Job): Promise<Result> {
   const report = path.join(scratch, `${path.basename(directory)}.xml`);
   const ended = await job.start(report, {
     CAUSEWAY_DIR: there(directory),
-    CAUSEWAY_PAIRS: pairs,
+    CAUSEWAY_PAIRS: pairs === "short" ? `short:${files.indexOf(job.name)}` : pairs,
     NO_COLOR: "1",
   });
   const reported = fs.existsSync(report);

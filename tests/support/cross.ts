@@ -1,6 +1,6 @@
 // Tests between the process that runs the file and a peer in each runtime. The runner runs each
 // file under each runtime, so together these are all ordered pairs; in a run of everything each
-// test has three of them.
+// file has three of them.
 
 import assert from "node:assert/strict";
 import process from "node:process";
@@ -34,13 +34,12 @@ export interface CrossOptions {
 
 const LIMIT = 30;
 /**
- * In a run of everything each test has three of the nine pairs, other ones than the test before:
+ * In a run of everything each file has three of the nine pairs, other ones than the file before:
  * each runtime on both sides once. All nine take three times as long.
  */
-const isShort = process.env["CAUSEWAY_PAIRS"] === "short";
+const [pairs, turn = "0"] = (process.env["CAUSEWAY_PAIRS"] ?? "all").split(":");
 const shared = new Map<Runtime, Peer>();
 let names = 0;
-let registered = 0;
 
 /** Registers a test once per runtime of the peer. */
 export function crossTest(
@@ -49,8 +48,9 @@ export function crossTest(
   { limit = LIMIT, skip = () => false, only = runtimes }: CrossOptions = {},
 ): void {
   const where = peerSystem.name && ` on ${peerSystem.name}`;
-  const turn = registered++ + Math.max(0, runtimes.indexOf(thisRuntime));
-  for (const runtime of isShort ? [only[turn % only.length]!] : only) {
+  const chosen = Number(turn) + Math.max(0, runtimes.indexOf(thisRuntime));
+  for (const [at, runtime] of only.entries()) {
+    if (pairs === "short" && at !== chosen % only.length) continue;
     test(`${title} · peer in ${runtime}${where}`, { skip: skip(runtime) }, () => {
       return runWatched(runtime, limit, body);
     });
