@@ -14,6 +14,7 @@ import { harmless } from "../failures.ts";
 import type { GoneReason } from "../errors.ts";
 import { BUSY } from "../memory/directory.ts";
 import type { Handle } from "../wake/handle.ts";
+import { Retry } from "../wake/retry.ts";
 import { Waiting } from "../wake/waiting.ts";
 import type { Connection } from "./connection.ts";
 import type { CallOptions } from "./handler.ts";
@@ -51,9 +52,6 @@ export interface ReconnectingParts {
   onDisconnect(reason: GoneReason): void;
 }
 
-/** The first and the longest time until a search that wasn't possible is tried again, in ms. */
-const FIRST_RETRY = 20;
-const LONGEST_RETRY = 500;
 /** How long a blocking call without a connection sleeps between two searches, in ms. */
 const BLOCKING_RETRY = 5;
 
@@ -69,13 +67,17 @@ export class ReconnectingConnection {
   #departed: Connection | undefined;
   #backlog: { method: MethodOf; payload: Bytes | undefined }[] = [];
   #backlogBytes = 0;
-  #retryDelay = FIRST_RETRY;
+  readonly #retry: Retry;
   /** Source index to poll in a blocking wait for a connection: of an invitation, or of `#departed`. */
   #invitation: number | undefined;
 
   constructor(handle: Handle, parts: ReconnectingParts) {
     this.#handle = handle;
     this.#parts = parts;
+    this.#retry = new Retry(
+      (task, milliseconds) => handle.startTimer(task, milliseconds),
+      this.seek,
+    );
     handle.onClose(() => this.#close());
     // Connections need no files. Without one, no partner can be found any more.
     handle.onCutOff(() => {
@@ -117,7 +119,7 @@ export class ReconnectingConnection {
     if (this.#handle.isClosed || this.#hasPeer) return;
     try {
       if (this.#seekOnce()) {
-        this.#retryDelay = FIRST_RETRY;
+        this.#retry.succeeded();
         return;
       }
     } catch (error) {
@@ -127,8 +129,7 @@ export class ReconnectingConnection {
       }
       this.#handle.reportPeer(error);
     }
-    this.#handle.startTimer(this.seek, this.#retryDelay);
-    this.#retryDelay = Math.min(2 * this.#retryDelay, LONGEST_RETRY);
+    this.#retry.later();
   };
 
   /** Looks for the first partner. @throws what `seek` would try again for. */

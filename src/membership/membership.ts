@@ -27,6 +27,7 @@ import { Segment, writeText } from "../memory/segment.ts";
 import { MemberTable } from "./member_table.ts";
 import type { Handle } from "../wake/handle.ts";
 import type { Realm } from "../wake/realm.ts";
+import { Retry } from "../wake/retry.ts";
 
 /** What a membership is, and what it must be if it exists. */
 export interface MembershipParameters {
@@ -83,10 +84,6 @@ export interface MembershipHooks {
 
 const DURABLE_FILE = "durable";
 const MEMBER = "member-";
-/** The first and the longest time until a recovery that wasn't possible is tried again, in ms. */
-const FIRST_RETRY = 20;
-const LONGEST_RETRY = 1000;
-
 let count = 0;
 
 /** See the module. */
@@ -103,8 +100,7 @@ export class Membership {
   /** What it claims, and in which generation. */
   readonly #claim: string | undefined;
   readonly #generation: number;
-  #startTimer: (task: () => void, milliseconds: number) => unknown;
-  #retryDelay = FIRST_RETRY;
+  #retry: Retry | undefined;
   #closed = false;
 
   private constructor(
@@ -120,7 +116,6 @@ export class Membership {
     this.#parts = parts;
     this.#hooks = hooks;
     this.#memberFile = memberFile;
-    this.#startTimer = (task, milliseconds) => realm.reactor.startTimer(task, milliseconds);
     this.segment = segment;
     this.#claim = claimed ? claimOf(parts) : undefined;
     this.#generation = segment.u32(MembershipLayout.generation);
@@ -153,7 +148,10 @@ export class Membership {
       (path) => Membership.#enter(realm, parts, path, parameters, hooks, index),
       signal,
     );
-    membership.#startTimer = (task, milliseconds) => handle.startTimer(task, milliseconds);
+    membership.#retry = new Retry(
+      (task, milliseconds) => handle.startTimer(task, milliseconds),
+      () => membership.#recoverDead(),
+    );
     const onRemoved = (): void => {
       const error = handle.filesRemoved();
       if (hooks.onRemoved === undefined) handle.fail(error);
@@ -307,11 +305,10 @@ export class Membership {
       recovered = BUSY;
     }
     if (recovered === BUSY) {
-      this.#startTimer(() => this.#recoverDead(), this.#retryDelay);
-      this.#retryDelay = Math.min(2 * this.#retryDelay, LONGEST_RETRY);
+      this.#retry?.later();
       return;
     }
-    this.#retryDelay = FIRST_RETRY;
+    this.#retry?.succeeded();
     if (!recovered) return;
     this.members.ringAll();
     this.#hooks.onRecovered?.();

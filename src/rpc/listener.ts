@@ -29,6 +29,7 @@ import { Segment, writeText } from "../memory/segment.ts";
 import { Polled } from "../wake/reactor.ts";
 import type { Handle } from "../wake/handle.ts";
 import type { Peer, Realm } from "../wake/realm.ts";
+import { Retry } from "../wake/retry.ts";
 import { CLIENTS, SERVER, SERVERS } from "./folders.ts";
 
 /** What a listener does with a client that it accepts. */
@@ -48,10 +49,6 @@ export interface ListenerOptions {
   };
 }
 
-/** The first and the longest time until clients that couldn't be accepted are tried again, in ms. */
-const FIRST_RETRY = 20;
-const LONGEST_RETRY = 1000;
-
 /** See the module. */
 export class Listener {
   readonly #handle: Handle;
@@ -67,7 +64,7 @@ export class Listener {
   #found: string[] = [];
   /** Some couldn't be accepted for want of descriptors or memory. */
   #isShort = false;
-  #retryDelay = FIRST_RETRY;
+  readonly #retry: Retry;
   /** A connection is gone: ends a server whose files were removed with the last. */
   #lookWhetherInUse: () => void = () => {};
 
@@ -75,6 +72,10 @@ export class Listener {
     this.#handle = handle;
     this.#realm = handle.realm;
     this.#options = options;
+    this.#retry = new Retry(
+      (task, milliseconds) => handle.startTimer(task, milliseconds),
+      () => this.#acceptAll(),
+    );
   }
 
   /** Publishes the server. @throws {NameTakenError} A living server has the name. */
@@ -193,14 +194,9 @@ export class Listener {
       if (yielder.isDue() && this.#found.length > 0) return this.#handle.heat();
     }
     this.#realm.directory.prune([CLIENTS, this.#options.encoded]);
-    if (this.#isShort) this.#tryAgainLater();
-    else this.#retryDelay = FIRST_RETRY;
-  }
-
-  #tryAgainLater(): void {
+    if (this.#isShort) this.#retry.later();
+    else this.#retry.succeeded();
     this.#isShort = false;
-    this.#handle.startTimer(() => this.#acceptAll(), this.#retryDelay);
-    this.#retryDelay = Math.min(2 * this.#retryDelay, LONGEST_RETRY);
   }
 
   /** False if it has to be tried again. An invitation that makes no sense is removed. */

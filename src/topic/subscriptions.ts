@@ -12,12 +12,9 @@ import { fileOf, idOf, participantsIn, PUBLISHER } from "./folder.ts";
 import { invitationsIn } from "./invitations.ts";
 import type { Invitation } from "./invitations.ts";
 import { Subscription } from "./subscription.ts";
+import { Retry } from "../wake/retry.ts";
 import type { SubscriberIdentity } from "./subscription.ts";
 import type { TopicGoneReason } from "./subscriber_table.ts";
-
-/** The first and the longest time until publishers that couldn't be opened are tried again, in ms. */
-const FIRST_RETRY = 20;
-const LONGEST_RETRY = 1000;
 
 /** What happens to subscriptions. Each may close the subscriber. */
 export interface SubscriptionEvents {
@@ -42,9 +39,9 @@ export class Subscriptions {
   /** Announcements that we have seen. */
   #announcements = 0;
   #missed = 0;
-  #retryDelay = FIRST_RETRY;
-  /** Publishers that couldn't be opened wait to be tried again: not yet, or now. */
-  #retry: "none" | "later" | "now" = "none";
+  readonly #retry: Retry;
+  /** Publishers that couldn't be opened are to be tried again now. */
+  #triesAgain = false;
 
   /** `path`: the folder of the topic. */
   constructor(
@@ -59,6 +56,13 @@ export class Subscriptions {
     this.#identity = identity;
     this.#registration = registration;
     this.#events = events;
+    this.#retry = new Retry(
+      (task, milliseconds) => handle.startTimer(task, milliseconds),
+      () => {
+        this.#triesAgain = true;
+        handle.heat();
+      },
+    );
   }
 
   /** How many publishers there are. */
@@ -105,7 +109,7 @@ export class Subscriptions {
   /** Connects to publishers that announced themselves, or that have let us in. */
   admit(): boolean {
     const announcements = this.#announced;
-    let changed = announcements !== this.#announcements || this.#retry === "now";
+    let changed = announcements !== this.#announcements || this.#triesAgain;
     if (changed) {
       this.#announcements = announcements;
       this.acceptInvitations();
@@ -177,18 +181,14 @@ export class Subscriptions {
   #tryAgainLater(shortage: unknown): void {
     // Publishers don't wait for us as long as this is set.
     this.#registration.setU32(SubscriberLayout.shortage, 1);
-    if (this.#retryDelay === FIRST_RETRY) this.#events.failed(shortage);
-    this.#retry = "later";
-    this.#handle.startTimer(() => {
-      this.#retry = "now";
-      this.#handle.heat();
-    }, this.#retryDelay);
-    this.#retryDelay = Math.min(2 * this.#retryDelay, LONGEST_RETRY);
+    if (this.#retry.isFirst) this.#events.failed(shortage);
+    this.#triesAgain = false;
+    this.#retry.later();
   }
 
   #endRetries(): void {
-    this.#retry = "none";
-    this.#retryDelay = FIRST_RETRY;
+    this.#triesAgain = false;
+    this.#retry.succeeded();
     this.#registration.setU32(SubscriberLayout.shortage, 0);
   }
 
@@ -271,6 +271,6 @@ export class Subscriptions {
 
   /** Have all announcements been seen? */
   get isUpToDate(): boolean {
-    return this.#announced === this.#announcements && this.#retry !== "now";
+    return this.#announced === this.#announcements && !this.#triesAgain;
   }
 }

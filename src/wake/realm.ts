@@ -77,6 +77,8 @@ export class Realm {
   /** This realm, and the watcher of its reactor. */
   #segmentUsers = 2;
   readonly #peers = new Map<string, Peer>();
+  /** Dead nodes that are being cleaned up after. */
+  readonly #reaping = new Set<string>();
   readonly #closers = new Set<() => void>();
   /** Gives up what is tried in the background; see {@linkcode Realm.eventually}. */
   readonly #tasks = new Set<() => void>();
@@ -349,14 +351,31 @@ export class Realm {
   /** Is there proof that a node is dead? If so, what it left is removed, soon at least. */
   isDead(id: string): boolean {
     if (id === this.id) return false;
+    // To look again at what is proved would be an event for every watcher: a storm, while another
+    // process holds a lock.
+    if (this.#reaping.has(id)) return true;
     if (this.#peers.get(id)?.segment.isLeaseHeld() === true) return false;
     if (!isNodeDead(this.binding, this.directory, this.claims, id)) return false;
     this.#reap(id);
     return true;
   }
 
+  /** Once at a time for each node, however often its death is proved while a lock is held. */
   #reap(id: string): void {
-    this.eventually(() => reapNode(this.directory, id) || BUSY);
+    if (this.#reaping.has(id)) return;
+    this.#reaping.add(id);
+    this.eventually(() => {
+      let isDone = true;
+      try {
+        isDone = reapNode(this.directory, id);
+      } catch (error) {
+        isDone = !isShortage(error);
+        throw error;
+      } finally {
+        if (isDone) this.#reaping.delete(id);
+      }
+      return isDone ? undefined : BUSY;
+    });
   }
 
   /** Asks all realms in the directory to look for deaths, and whether their files are there. */

@@ -10,8 +10,12 @@ import {
   SharedArray,
   TimeoutError,
 } from "../../mod.ts";
+import { nativePath } from "../../src/memory/directory.ts";
+import { encodeName } from "../../src/memory/names.ts";
+import { Realm } from "../../src/wake/realm.ts";
 import { type Cross, crossTest, peersEnd } from "../support/cross.ts";
 import { filesIn } from "../support/directories.ts";
+import { native } from "../support/scratch.ts";
 import { until } from "../support/watchdog.ts";
 import { noStop, type Peer } from "../support/peers.ts";
 import { sleep } from "../support/remote_functions.ts";
@@ -309,6 +313,35 @@ crossTest("a worker that is terminated leaves nothing that keeps a lock from oth
   }, t.name);
   assert.deepEqual(recovered.slice(1), [false, false]);
 });
+
+crossTest(
+  "a death that can't be cleaned up yet is looked at now and then, not all the time",
+  async (t) => {
+    using mutex = await Mutex.open(t.name);
+    const other = t.start();
+    await other.run(async ({ ipc, kept }, name: string) => {
+      kept.mutex = await ipc.Mutex.open(name);
+    }, t.name);
+    const closer = (): void => {};
+    const realm = await Realm.acquire(undefined, closer);
+    // As a process that is stopped would hold it.
+    const folder = realm.directory.path("mutex", await encodeName(t.name));
+    const lock = native.shim.cw_directory_lock(nativePath(folder), 0);
+    let looks = 0;
+    const look = (): void => void looks++;
+    realm.onDeathHint.add(look);
+    other.kill();
+    await other.ended;
+    await until(() => looks > 0, "the death");
+    looks = 0;
+    await sleep(500);
+    realm.onDeathHint.delete(look);
+    native.shim.cw_directory_unlock(lock);
+    realm.release(closer);
+    assert.ok(looks < 30, `${looks} looks in half a second`);
+    await until(() => filesIn().filter((file) => file.includes(`/member-`)).length === 1);
+  },
+);
 
 crossTest("an idle lock doesn't keep a process alive, a wait does", async (t) => {
   using mutex = await Mutex.open(t.name);

@@ -3,6 +3,7 @@ import fs from "node:fs";
 import { test } from "node:test";
 import { LimitError, TimeoutError } from "../../src/errors.ts";
 import { BUSY, nativePath } from "../../src/memory/directory.ts";
+import { createNode } from "../../src/memory/nodes.ts";
 import { Realm } from "../../src/wake/realm.ts";
 import { native, Scratch } from "../support/scratch.ts";
 import { until } from "../support/watchdog.ts";
@@ -158,7 +159,6 @@ test("a death is told to all, whatever one of them throws, before it is cleaned 
     throw new Error("of a hint");
   });
   realm.onDeathHint.add(() => void told.push("hint"));
-  const { createNode } = await import("../../src/memory/nodes.ts");
   const dying = createNode(native, scratch.directory);
   const peer = realm.acquirePeer(dying.id)!;
   peer.onDeath.add(() => {
@@ -180,4 +180,26 @@ test("a death is told to all, whatever one of them throws, before it is cleaned 
   realm.releasePeer(peer);
   realm.release(closer);
   scratch[Symbol.dispose]();
+});
+
+test("a dead node is cleaned up after once, however often its death is proved meanwhile", async () => {
+  using locked = await Locked.open();
+  const { scratch, realm } = locked;
+  const dead = createNode(native, scratch.directory);
+  dead.segment.close();
+  const files = ["shared", `member-0-1-${dead.id}`].map((name) => scratch.at(...PARTS, name));
+  for (const file of files) fs.writeFileSync(file, "");
+  let looks = 0;
+  const list = realm.directory.list.bind(realm.directory);
+  realm.directory.list = (path) => {
+    if (path === realm.directory.root) looks++;
+    return list(path);
+  };
+  for (let i = 0; i < 100; i++) assert.equal(realm.isDead(dead.id), true);
+  assert.equal(looks, 1);
+  locked.unlock();
+  await until(() => files.every((file) => !fs.existsSync(file)), "the cleaning");
+  assert.ok(looks > 1);
+  // From now on it can be done anew.
+  realm.isDead(dead.id);
 });
