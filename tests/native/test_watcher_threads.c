@@ -153,20 +153,22 @@ static void wrong_arguments(void) {
 /* Another process overwrites the bell: nobody rings, and it is heard nevertheless. */
 static void bell_is_overwritten(void) {
   const uint32_t garbage[] = {CW_AWAKE, CW_CLOSED, 77};
+  watched nodes[3] = {0};
   for (int i = 0; i < 3; i++) {
     char name[32];
-    watched node = {0};
     snprintf(name, sizeof name, "overwritten-%d", i);
-    create_node(&node, name);
-    watch(&node, count_call, -1);
-    *word_of(&node.segment, BELL) = CW_PARKED;
+    create_node(&nodes[i], name);
+    watch(&nodes[i], count_call, -1);
+    *word_of(&nodes[i].segment, BELL) = CW_PARKED;
     cw_pause(1000);
-    *word_of(&node.segment, BELL) = garbage[i];
-    *word_of(&node.segment, RINGS) = 1;
-    CHECK(!ring(&node));
-    UNTIL(node.calls > 0);
-    CHECK_IS(stop(&node), CW_OK);
-    CHECK_IS(cw_segment_close(&node.segment), CW_OK);
+    *word_of(&nodes[i].segment, BELL) = garbage[i];
+    *word_of(&nodes[i].segment, RINGS) = 1;
+    CHECK(!ring(&nodes[i]));
+  }
+  for (int i = 0; i < 3; i++) {
+    UNTIL(nodes[i].calls > 0);
+    CHECK_IS(stop(&nodes[i]), CW_OK);
+    CHECK_IS(cw_segment_close(&nodes[i].segment), CW_OK);
   }
 }
 
