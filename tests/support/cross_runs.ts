@@ -95,6 +95,7 @@ async function runCross(system: string, each: CrossRun): Promise<void> {
   const env = {
     CAUSEWAY_TESTS: bothThere ? system : "native",
     CAUSEWAY_PEERS: `${system}:${peers.join()}`,
+    CAUSEWAY_PAIRS: "all", // of those peers, whatever the run that this is part of takes
   };
   const { code, output } = await run(command, { env, limit: LIMIT + 30 });
   if (code !== 0) assert.fail(output.slice(Math.max(0, output.search(/^FAIL/m))));
