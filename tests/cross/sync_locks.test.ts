@@ -321,7 +321,7 @@ crossTest("a worker that is terminated leaves nothing that keeps a lock from oth
 crossTest(
   "a death that can't be cleaned up yet is looked at now and then, not all the time",
   async (t) => {
-    using mutex = await Mutex.open(t.name);
+    using _mutex = await Mutex.open(t.name);
     const other = t.start();
     await other.run(async ({ ipc, kept }, name: string) => {
       kept.mutex = await ipc.Mutex.open(name);
