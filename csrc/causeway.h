@@ -240,8 +240,9 @@ typedef struct cw_watcher cw_watcher;
 #define CW_BELL_LOOK_US 5000000u
 CW_API int32_t cw_watcher_start(const cw_segment *segment, uint32_t bell_offset,
                                 uint32_t block_offset, uint32_t deaths_offset,
-                                uint32_t ready_offset, const char *directory, cw_callback callback, void *argument,
-                                int32_t notify_fd, uint64_t *out);
+                                uint32_t ready_offset, const char *directory,
+                                cw_callback callback, void *argument, int32_t notify_fd,
+                                uint64_t *out);
 
 /* Stops both threads and waits for them. Afterwards the callback isn't running
  * and won't be called. Sets the doorbell word to CW_CLOSED.

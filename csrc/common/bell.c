@@ -3,8 +3,8 @@
  *
  * Guaranteed: each RUNG the watcher sees and changes to AWAKE itself gives
  * exactly one callback; none begins after cw_bell_close. Not guaranteed: one
- * callback per ring, and no more than rings. Rings that come while the owner is awake or already rung
- * are one, and an owner that takes back its RUNG gets none.
+ * callback per ring, and no more than rings. Rings that come while the owner is
+ * awake or already rung are one, and an owner that takes back its RUNG gets none.
  */
 #include "bell.h"
 

@@ -52,6 +52,8 @@ export interface ReconnectingParts {
   onDisconnect(reason: GoneReason): void;
 }
 
+/** The longest time until a search that wasn't possible is tried again, in ms. */
+const LONGEST_RETRY = 500;
 /** How long a blocking call without a connection sleeps between two searches, in ms. */
 const BLOCKING_RETRY = 5;
 
@@ -75,8 +77,9 @@ export class ReconnectingConnection {
     this.#handle = handle;
     this.#parts = parts;
     this.#retry = new Retry(
-      (task, milliseconds) => handle.startTimer(task, milliseconds),
+      handle,
       this.seek,
+      LONGEST_RETRY,
     );
     handle.onClose(() => this.#close());
     // Connections need no files. Without one, no partner can be found any more.

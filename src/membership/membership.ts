@@ -84,6 +84,7 @@ export interface MembershipHooks {
 
 const DURABLE_FILE = "durable";
 const MEMBER = "member-";
+
 let count = 0;
 
 /** See the module. */
@@ -149,7 +150,7 @@ export class Membership {
       signal,
     );
     membership.#retry = new Retry(
-      (task, milliseconds) => handle.startTimer(task, milliseconds),
+      handle,
       () => membership.#recoverDead(),
     );
     const onRemoved = (): void => {

@@ -73,7 +73,7 @@ export class Listener {
     this.#realm = handle.realm;
     this.#options = options;
     this.#retry = new Retry(
-      (task, milliseconds) => handle.startTimer(task, milliseconds),
+      handle,
       () => this.#acceptAll(),
     );
   }

@@ -57,7 +57,7 @@ export class Subscriptions {
     this.#registration = registration;
     this.#events = events;
     this.#retry = new Retry(
-      (task, milliseconds) => handle.startTimer(task, milliseconds),
+      handle,
       () => {
         this.#triesAgain = true;
         handle.heat();

@@ -9,20 +9,24 @@
 const FIRST = 20;
 const LONGEST = 1000;
 
+/** A handle, so that no try comes after its end. */
+interface Timers {
+  startTimer(task: () => void, milliseconds: number): unknown;
+}
+
 /** See the module. */
 export class Retry {
-  readonly #startTimer: (task: () => void, milliseconds: number) => unknown;
+  readonly #timers: Timers;
   readonly #task: () => void;
+  readonly #longest: number;
   #delay = FIRST;
   #isWaiting = false;
 
-  /** `startTimer` is that of a handle, so that no try comes after its end. */
-  constructor(
-    startTimer: (task: () => void, milliseconds: number) => unknown,
-    task: () => void,
-  ) {
-    this.#startTimer = startTimer;
+  /** `longest`: milliseconds between two tries at most. */
+  constructor(timers: Timers, task: () => void, longest: number = LONGEST) {
+    this.#timers = timers;
     this.#task = task;
+    this.#longest = longest;
   }
 
   /** Is it the first of the tries in vain? */
@@ -34,11 +38,11 @@ export class Retry {
   later(): void {
     if (this.#isWaiting) return;
     this.#isWaiting = true;
-    this.#startTimer(() => {
+    this.#timers.startTimer(() => {
       this.#isWaiting = false;
       this.#task();
     }, this.#delay);
-    this.#delay = Math.min(2 * this.#delay, LONGEST);
+    this.#delay = Math.min(2 * this.#delay, this.#longest);
   }
 
   /** It was possible: the next time begins with a short while. */

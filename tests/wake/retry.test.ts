@@ -6,9 +6,9 @@ import { Retry } from "../../src/wake/retry.ts";
 class Timers {
   readonly started: { task: () => void; milliseconds: number }[] = [];
 
-  readonly start = (task: () => void, milliseconds: number): void => {
+  startTimer(task: () => void, milliseconds: number): void {
     this.started.push({ task, milliseconds });
-  };
+  }
 
   fire(): void {
     for (const { task } of this.started.splice(0)) task();
@@ -18,7 +18,7 @@ class Timers {
 test("however many reasons there are, there is one timer", () => {
   const timers = new Timers();
   let tries = 0;
-  const retry = new Retry(timers.start, () => tries++);
+  const retry = new Retry(timers, () => tries++);
   for (let i = 0; i < 100; i++) retry.later();
   assert.equal(timers.started.length, 1);
   timers.fire();
@@ -29,7 +29,7 @@ test("however many reasons there are, there is one timer", () => {
 
 test("each time comes after a longer while, until it was possible", () => {
   const timers = new Timers();
-  const retry = new Retry(timers.start, () => {});
+  const retry = new Retry(timers, () => {});
   const whiles: number[] = [];
   for (let i = 0; i < 10; i++) {
     assert.equal(retry.isFirst, i === 0);
