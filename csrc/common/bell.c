@@ -19,22 +19,35 @@ static void call_back(cw_bell *bell) {
   atomic_store(&bell->calling, 0);
 }
 
+/* Until a look is due that nobody asks for. Counted from the last one and not
+ * from the last waking, since hints wake as well, and more often where they tick. */
+static uint32_t until_look(uint64_t looked) {
+  uint64_t now;
+  cw_clock(&now);
+  uint64_t passed = (now - looked) / 1000u;
+  return passed < CW_BELL_LOOK_US ? (uint32_t)(CW_BELL_LOOK_US - passed) : 0;
+}
+
 void cw_bell_attend(cw_bell *bell) {
   cw_word *word = cw_word_at(bell->base, bell->bell);
   cw_word *ready = cw_word_at(bell->base, bell->ready);
+  uint64_t looked;
+  cw_clock(&looked);
   while (!atomic_load(&bell->stopping)) {
     uint32_t seen = atomic_load(word);
     if (seen == CW_RUNG) {
       if (atomic_compare_exchange_strong(word, &seen, CW_AWAKE)) call_back(bell);
       continue;
     }
-    int32_t status = cw_wait(bell->base, bell->bell, seen, CW_BELL_LOOK_US);
-    if (status == CW_ETIMEOUT) {
+    uint32_t left = until_look(looked);
+    if (left == 0) {
       /* It may have been overwritten, also with CW_CLOSED, so that nobody rang. */
       if (atomic_load(ready) != 0) call_back(bell);
-    } else if (status < 0) {
-      cw_sleep(POLL_US);
+      cw_clock(&looked);
+      continue;
     }
+    int32_t status = cw_wait(bell->base, bell->bell, seen, left);
+    if (status < 0 && status != CW_ETIMEOUT) cw_sleep(POLL_US);
   }
   atomic_store(&bell->ended, 1);
 }

@@ -64,6 +64,7 @@ static inline void begin(void) {
   CHECK(WideCharToMultiByte(CP_UTF8, 0, place, -1, parent, sizeof parent, NULL, NULL) > 0);
   snprintf(scratch, sizeof scratch, "%scauseway-t\xc3\xa9st-\xe6\xb8\xac-%ld", parent,
            (long)GetCurrentProcessId());
+  remove_scratch(); /* of one that was stopped: process ids come again */
   CHECK_IS(cw_directory_prepare(scratch), 1);
   atexit(remove_scratch);
 }

@@ -23,6 +23,8 @@ export async function whileBlocked(peer: Peer, body: () => Promise<void>): Promi
     await blocked;
   } finally {
     fs.writeFileSync(files.go, "");
-    fs.rmSync(folder, { recursive: true });
+    // One by one: Bun can't remove a folder with what is in it under Wine (EFAULT).
+    for (const file of Object.values(files)) fs.rmSync(file, { force: true });
+    fs.rmdirSync(folder);
   }
 }
