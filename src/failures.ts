@@ -40,10 +40,17 @@ export function guarded(task: () => unknown, sink: ErrorSink, where?: string): v
   }
 }
 
-/** What code of the user returned that may be asynchronous: what it rejects with goes to the sink. */
-export function guardedResult(result: unknown, sink: ErrorSink, where?: string): void {
-  if (!isPromiseLike(result)) return;
-  Promise.resolve(result).catch((error: unknown) => sink(error, where));
+/**
+ * What code of the user returned that may be asynchronous: what it rejects with goes to the sink.
+ * If it goes on, returns a promise that resolves at its end, however it ends.
+ */
+export function guardedResult(
+  result: unknown,
+  sink: ErrorSink,
+  where?: string,
+): Promise<unknown> | undefined {
+  if (!isPromiseLike(result)) return undefined;
+  return Promise.resolve(result).catch((error: unknown) => sink(error, where));
 }
 
 /** Makes it harmless that nobody waits for a promise. Whoever awaits it still gets its failure. */

@@ -84,9 +84,10 @@ export function bytesHandler(
     },
     onMessage(_method, payload) {
       try {
-        guardedResult(onMessage?.(payload), onFailure, "onMessage");
+        return guardedResult(onMessage?.(payload), onFailure, "onMessage");
       } catch (error) {
         onFailure(error, "onMessage");
+        return undefined;
       }
     },
     decodeError: (payload) => decodeFailure(json, payload),

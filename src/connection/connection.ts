@@ -313,6 +313,11 @@ export class Connection implements Source, Responder {
     this.#dispatcher.endedLate();
   }
 
+  /** Handlers have ended that it waited for. Used by the dispatcher. */
+  readOn(): void {
+    if (this.#state === "open") this.#reactor.heat(this.#index);
+  }
+
   #respond(correlation: number, payload: Uint8Array | undefined, flags: number): void {
     const header = this.#header.begin(RecordKind.response);
     header.flags = flags;
@@ -504,12 +509,12 @@ export class Connection implements Source, Responder {
   }
 
   /**
-   * Does the peer leave its answers unread, so that it has to wait before more of it is read?
-   * Not if this side waits for it as well: both could wait then.
+   * Has the peer to wait before more of it is read, because it leaves its answers unread, or too
+   * many handlers of its messages run? Not if this side waits for it as well: both could wait then.
    */
   #isStalled(): boolean {
-    return this.#sendQueue.owed > this.#limits.sendQueueBytes && this.#calls.waiting === 0 &&
-      !this.#died && !this.#peerClosed();
+    return (this.#sendQueue.owed > this.#limits.sendQueueBytes || this.#dispatcher.isBusy) &&
+      this.#calls.waiting === 0 && !this.#died && !this.#peerClosed();
   }
 
   #peerClosed(): boolean {

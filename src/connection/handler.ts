@@ -15,8 +15,8 @@ export interface ConnectionHandler {
   readonly scope?: AsyncScope | undefined;
   /** A request. Returns true if it was answered before this returns. */
   onRequest(call: IncomingCall, payload: Bytes | undefined): boolean;
-  /** A message without answer. */
-  onMessage(method: number, payload: Bytes | undefined): void;
+  /** A message without answer. If its handler goes on, returns a promise that resolves at its end. */
+  onMessage(method: number, payload: Bytes | undefined): Promise<unknown> | undefined;
   /** The peer gives a method id its name. */
   onDefine?(method: number, name: Bytes): void;
   /** The peer gives a function of ours back that it received `count` times. */

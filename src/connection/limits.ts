@@ -28,6 +28,13 @@ export const MAX_WAITING_CALLS = 1 << 16;
  */
 export const MAX_GIVEN_UP = 1 << 14;
 
+/**
+ * Messages without answer whose asynchronous handlers can run at the same time. Beyond that the
+ * peer isn't read from until some have ended; unless this side waits for it: then
+ * {@linkcode MOST_OWED} times as many may run.
+ */
+export const MAX_HANDLING = 1 << 16;
+
 /** Streams that can be open at the same time on a connection. */
 export const MAX_STREAMS = 1 << 16;
 

@@ -13,7 +13,7 @@ import { Assembly } from "./assembly.ts";
 import type { CallTable, Waiter } from "./calls.ts";
 import type { ConnectionHandler } from "./handler.ts";
 import { IncomingCall } from "./incoming.ts";
-import { MAX_CALLS, MAX_GIVEN_UP } from "./limits.ts";
+import { MAX_CALLS, MAX_GIVEN_UP, MAX_HANDLING, MOST_OWED } from "./limits.ts";
 import type { Responder } from "./incoming.ts";
 import { inPortions } from "./portions.ts";
 import type { ConnectionStatistics, Counters } from "../statistics.ts";
@@ -29,11 +29,13 @@ const NO_BYTES = new Uint8Array(0);
 interface Recipient extends Responder {
   readonly statistics: Counters<ConnectionStatistics>;
   readonly streams: Streams;
+  /** It may be read from again: see {@linkcode RecordDispatcher.isBusy}. */
+  readOn(): void;
 }
 
 /** See the module. */
 export class RecordDispatcher {
-  readonly #responder: Responder;
+  readonly #recipient: Recipient;
   readonly #statistics: Counters<ConnectionStatistics>;
   readonly #streams: Streams;
   readonly #reactor: Reactor;
@@ -44,6 +46,11 @@ export class RecordDispatcher {
   readonly #incoming = new Map<number, IncomingCall>();
   /** Requests that were answered because their callers gave up, and whose methods still run. */
   #givenUp = 0;
+  /** Messages without answer whose handlers still run. */
+  #handling = 0;
+  readonly #onHandled = (): void => {
+    if (this.#handling-- === MAX_HANDLING) this.#recipient.readOn();
+  };
   #assembly: Assembly | undefined;
 
   constructor(
@@ -53,7 +60,7 @@ export class RecordDispatcher {
     maxMessageBytes: number,
     calls: CallTable,
   ) {
-    this.#responder = recipient;
+    this.#recipient = recipient;
     this.#statistics = recipient.statistics;
     this.#streams = recipient.streams;
     this.#reactor = reactor;
@@ -70,6 +77,11 @@ export class RecordDispatcher {
   /** See {@linkcode Responder}. */
   endedLate(): void {
     this.#givenUp--;
+  }
+
+  /** Do so many handlers run that no more messages should be read? */
+  get isBusy(): boolean {
+    return this.#handling >= MAX_HANDLING;
   }
 
   /** Nobody waits any more for the answers to the requests that are being worked on. */
@@ -125,7 +137,7 @@ export class RecordDispatcher {
     );
     if (kind === RecordKind.request) {
       const flags = RecordFlag.error | RecordFlag.unread;
-      this.#responder.respond(correlation, this.#handler.encodeError(error), flags);
+      this.#recipient.respond(correlation, this.#handler.encodeError(error), flags);
     } else if (kind === RecordKind.response) {
       this.#calls.answer(correlation)?.reject(error);
     } else if (kind === RecordKind.data) {
@@ -180,7 +192,14 @@ export class RecordDispatcher {
   }
 
   #onMessage({ method }: RecordFields, payload: Bytes | undefined): boolean {
-    this.#handler.onMessage(method, payload);
+    const end = this.#handler.onMessage(method, payload);
+    if (end === undefined) return false;
+    if (++this.#handling > MOST_OWED * MAX_HANDLING) {
+      throw new CorruptSegmentError(
+        `the handlers of ${this.#handling} messages run, and the peer sends more`,
+      );
+    }
+    void end.then(this.#onHandled);
     return false;
   }
 
@@ -206,7 +225,7 @@ export class RecordDispatcher {
         `a request with the id ${correlation}, which is in use, or not below ${MAX_CALLS}`,
       );
     }
-    const call = new IncomingCall(this.#responder, record, this.#reactor.now());
+    const call = new IncomingCall(this.#recipient, record, this.#reactor.now());
     if (this.#handler.onRequest(call, payload)) return true;
     if (!call.isAnswered) this.#incoming.set(correlation, call);
     return false;

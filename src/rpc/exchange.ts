@@ -422,19 +422,20 @@ export class Exchange implements ConnectionHandler {
   }
 
   /** See {@linkcode ConnectionHandler}. */
-  onMessage(method: number, payload: Bytes | undefined): void {
+  onMessage(method: number, payload: Bytes | undefined): Promise<unknown> | undefined {
     let invoke: () => unknown;
     try {
       invoke = this.#prepare(method, payload, false);
     } catch (error) {
       this.#options.handle.reportPeer(error);
-      return;
+      return undefined;
     }
     const { report: onFailure } = this.#options.handle;
     try {
-      guardedResult(invoke(), onFailure, this.#describe(method));
+      return guardedResult(invoke(), onFailure, this.#describe(method));
     } catch (error) {
       onFailure(error, this.#describe(method));
+      return undefined;
     }
   }
 

@@ -4,13 +4,14 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { ConnectionHandler } from "../../src/connection/handler.ts";
+import { MAX_HANDLING, MOST_OWED } from "../../src/connection/limits.ts";
 import type { ConnectionLimits } from "../../src/connection/options.ts";
 import { CorruptSegmentError, MessageTooLargeError, PeerGoneError } from "../../src/errors.ts";
 import { maxPayload, RecordFlag, RecordKind } from "../../src/ring/record.ts";
 import type { RecordFields } from "../../src/ring/record.ts";
 import { bytesOf, errorOf, textOf } from "../support/api.ts";
 import { pattern } from "../support/ring.ts";
-import { within } from "../support/watchdog.ts";
+import { until, within } from "../support/watchdog.ts";
 import { CAPACITY, Wire } from "../support/wire.ts";
 
 const { request, response, message, cancel, piece, define, release, data } = RecordKind;
@@ -51,6 +52,58 @@ test("messages, with their method, in order; no payload isn't an empty one", asy
   ]);
   const { messagesReceived, bytesReceived } = wire.connection.statistics;
   assert.deepEqual([messagesReceived, bytesReceived], [3, 5]);
+});
+
+/** Writes messages and has them read, so many at a time as the ring holds. */
+function tellMany(wire: Wire, count: number): void {
+  for (let sent = 0; sent < count && wire.connection.isOpen; sent++) {
+    wire.write({ kind: message, flags: nothing });
+    if (sent % 64 === 63) wire.read();
+  }
+  wire.read();
+}
+
+test("a peer isn't read from while too many handlers of its messages run", async () => {
+  const running: PromiseWithResolvers<void>[] = [];
+  using wire = await Wire.open({
+    handler: {
+      onMessage() {
+        const handler = Promise.withResolvers<void>();
+        running.push(handler);
+        return handler.promise;
+      },
+    },
+  });
+  tellMany(wire, MAX_HANDLING + 2);
+  assert.equal(running.length, MAX_HANDLING);
+  assert.equal(wire.connection.arm(), true, "there is nothing to do for it");
+  running[7]!.resolve();
+  await until(() => running.length === MAX_HANDLING + 1, "the next one");
+  running[3]!.resolve();
+  running[4]!.resolve();
+  await until(() => running.length === MAX_HANDLING + 2, "the last one");
+  tellMany(wire, 1);
+  assert.equal(running.length, MAX_HANDLING + 3, "two had ended");
+  assert.ok(wire.connection.isOpen);
+});
+
+test("while this side waits for an answer it is, up to a limit that ends the connection", async () => {
+  const never = new Promise<never>(() => {});
+  let running = 0;
+  using wire = await Wire.open({
+    handler: {
+      onMessage() {
+        running++;
+        return never;
+      },
+    },
+  });
+  wire.connection.request(0, undefined, forever).catch(() => {});
+  tellMany(wire, MOST_OWED * MAX_HANDLING);
+  assert.equal(running, MOST_OWED * MAX_HANDLING);
+  assert.ok(wire.connection.isOpen);
+  tellMany(wire, 1);
+  assertCorrupt(wire, /handlers of 1048577 messages/);
 });
 
 test("names of methods and functions given back reach the pattern, and are no messages", async () => {

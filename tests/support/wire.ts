@@ -39,8 +39,9 @@ export class Recorder implements ConnectionHandler {
     return false;
   }
 
-  onMessage(method: number, payload: Bytes | undefined): void {
+  onMessage(method: number, payload: Bytes | undefined): Promise<unknown> | undefined {
     this.messages.push([method, payload]);
+    return undefined;
   }
 
   decodeError(payload: Bytes | undefined): unknown {
