@@ -99,7 +99,11 @@ export class Reactor {
   #scheduled = false;
   #parked = false;
   #closed = false;
+  /** When the present wait began, and until when it polls; 0: there is none. */
   #idleSince = 0;
+  #pollUntil = 0;
+  /** What decided so. */
+  #policy: SpinPolicy;
   /** Did the watcher start this turn? */
   #woken = false;
   #now = 0;
@@ -127,6 +131,7 @@ export class Reactor {
     this.#node = node;
     this.#words = node.words;
     this.#onDeaths = onDeaths;
+    this.#policy = this.#hotSpin;
     this.yielder = new Yielder((task) => binding.nextTurn(task));
     this.#notifier = binding.createNotifier(() => this.#onWake());
     this.#watcher = this.#startWatcher(directory);
@@ -221,7 +226,8 @@ export class Reactor {
 
   /** A call waits for an answer: poll longer before parking, keep the process alive. */
   expect(): void {
-    this.#expecting++;
+    // Waiting for an answer is another wait than that for anything.
+    if (this.#expecting++ === 0) this.#idleSince = 0;
     this.ref();
   }
 
@@ -275,9 +281,9 @@ export class Reactor {
   #schedule(): void {
     if (this.#scheduled || this.#closed) return;
     this.#scheduled = true;
-    this.#idleSince = 0;
     if (this.#parked) {
       this.#parked = false;
+      this.#idleSince = 0;
       Atomics.store(this.#words, NodeWords.bell, Bell.awake);
     }
     this.#binding.nextTurn(this.#turn);
@@ -317,7 +323,8 @@ export class Reactor {
     const worked = this.#spin();
     if (this.#closed) return true;
     if (!worked) return this.#isIdleForLong() && this.#park();
-    this.#onWork();
+    if (this.#idleSince !== 0) this.#endWait();
+    this.#woken = false;
     return false;
   }
 
@@ -411,21 +418,20 @@ export class Reactor {
     }
   }
 
-  get #spinPolicy(): SpinPolicy {
-    return this.#expecting > 0 ? this.#expectingSpin : this.#hotSpin;
-  }
-
-  #onWork(): void {
-    // What a wake brought, polling didn't find.
-    if (!this.#woken) this.#spinPolicy.succeeded();
-    this.#woken = false;
+  #endWait(): void {
+    if (this.#woken) this.#policy.woke(readClock() - this.#idleSince);
+    else this.#policy.found();
     this.#idleSince = 0;
   }
 
   #isIdleForLong(): boolean {
     const now = readClock();
-    if (this.#idleSince === 0) this.#idleSince = now;
-    return now - this.#idleSince >= this.#spinPolicy.time;
+    if (this.#idleSince === 0) {
+      this.#policy = this.#expecting > 0 ? this.#expectingSpin : this.#hotSpin;
+      this.#idleSince = now;
+      this.#pollUntil = now + this.#policy.begin();
+    }
+    return now >= this.#pollUntil;
   }
 
   /** True if the reactor sleeps now; false if there was work after all. */
@@ -443,10 +449,7 @@ export class Reactor {
     this.#parked = true;
     // ORDER: parked, then looked again; a peer that rings sets its bits, then looks at the bell.
     Atomics.store(this.#words, NodeWords.bell, Bell.parked);
-    if (!this.#hasNews()) {
-      this.#spinPolicy.failed();
-      return true;
-    }
+    if (!this.#hasNews()) return true;
     this.#parked = false;
     Atomics.store(this.#words, NodeWords.bell, Bell.awake);
     return false;
@@ -510,19 +513,22 @@ export class Reactor {
   #blockSlowly(source: Source, isDone: () => boolean, timeout: number): boolean {
     const start = readClock();
     const policy = this.#blockingSpin;
-    let spinUntil = start + policy.time;
+    let since = start;
+    let pollUntil = start + policy.begin();
     for (;;) {
       const now = readClock();
       if (now - start >= timeout) return false;
-      if (now >= spinUntil) {
-        policy.failed();
-        this.#sleep(source, timeout - (now - start));
-        spinUntil = readClock() + policy.time;
-        if (this.#look(source, isDone)) return true;
-      } else if (this.#look(source, isDone)) {
-        policy.succeeded();
+      if (now < pollUntil) {
+        if (!this.#look(source, isDone)) continue;
+        policy.found();
         return true;
       }
+      this.#sleep(source, timeout - (now - start));
+      const woken = readClock();
+      policy.woke(woken - since);
+      if (this.#look(source, isDone)) return true;
+      since = woken;
+      pollUntil = woken + policy.begin();
     }
   }
 
