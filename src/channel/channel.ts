@@ -30,8 +30,8 @@ import type { Pair } from "./pairing.ts";
 /** Options of {@linkcode Channel.open}. */
 export interface ChannelOptions extends OpenOptions, BytesHandlers {
   /**
-   * Data bytes of each direction's ring: a power of two. Default 256 KiB, or what
-   * the other side chose.
+   * Data bytes of each direction's ring: a power of two. Default: what the other side chose, or
+   * 256 KiB, which grow to 1 MiB when they turn out to be too small.
    */
   capacity?: number;
   /** A partner is there. If it was there before, it is told when opening has resolved. */

@@ -9,7 +9,7 @@
  *
  * @module
  */
-import { INVITATION, Invitation, offeredCapacity } from "../connection/handshake.ts";
+import { INVITATION, Invitation, keepCapacity, offeredCapacity } from "../connection/handshake.ts";
 import { readSide, writeSide } from "../connection/handshake.ts";
 import { CapacityMismatchError, CausewayError, NameTakenError } from "../errors.ts";
 import { ConnectionLayout, Kind, Side, SideState } from "../memory/layout.ts";
@@ -150,6 +150,7 @@ export class Pairing {
       const peer = this.#realm.acquirePeer(a.node);
       if (peer !== undefined) {
         segment.releaseFile();
+        if (asked !== undefined) keepCapacity(segment);
         writeSide(segment, "b", this.#realm.id, index);
         reactor.ring(peer.segment, a.source);
         this.#path = path;
@@ -167,7 +168,12 @@ export class Pairing {
 
   #invite(): void {
     const { asked, fallback } = this.#capacity;
-    const offer = { name: this.#name, capacity: asked ?? fallback, codec: 0 };
+    const offer = {
+      name: this.#name,
+      capacity: asked ?? fallback,
+      grows: asked === undefined,
+      codec: 0,
+    };
     this.#invitation = Invitation.publish(
       this.#handle,
       this.#parts,

@@ -73,6 +73,7 @@ export function bytesHandler(
     encodeFailure(json, error, options.exposeStacks !== false);
   return {
     scope,
+    ownsPayloads: false, // they are the user's
     onRequest: (call, payload) => answer(call, payload, options, streams, encodeError),
     onStreamAnswer: (payload) => accept(streams, payload),
     onUnwanted(payload) {

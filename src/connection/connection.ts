@@ -35,6 +35,7 @@ import { RecordDispatcher } from "./record_dispatcher.ts";
 import type { Responder } from "./incoming.ts";
 import { OutgoingCalls } from "./outgoing.ts";
 import type { CallHost } from "./outgoing.ts";
+import { isOfRings, RingGrowth } from "./ring_growth.ts";
 import { SendQueue } from "./send_queue.ts";
 import { ringEnds } from "./rings.ts";
 import { Streams } from "./streams.ts";
@@ -80,6 +81,7 @@ export class Connection implements Source, Responder {
   readonly #onDeath = (): void => this.#onPeerDied();
   readonly #onSettled = (): void => this.#reactor.unexpect();
   readonly #outgoing: OutgoingCalls;
+  readonly #growth: RingGrowth;
   /** Does what waits to be sent keep the process alive? */
   #holds = false;
   #writable: PromiseWithResolvers<void> | undefined;
@@ -127,6 +129,7 @@ export class Connection implements Source, Responder {
       throw error;
     }
     this.#consumer.borrow = limits.borrow;
+    this.#growth = this.#makeGrowth();
     this.#sendQueue = new SendQueue(this.#producer, limits.sendQueueBytes);
     this.streams = this.#makeStreams(side);
     this.#dispatcher = new RecordDispatcher(
@@ -164,10 +167,24 @@ export class Connection implements Source, Responder {
     };
   }
 
+  #makeGrowth(): RingGrowth {
+    const host = {
+      realm: this.#realm,
+      producer: this.#producer,
+      consumer: this.#consumer,
+      peer: this.#peer?.id,
+      ring: () => this.#ringPeer(),
+    };
+    return new RingGrowth(host, this.#segment.u32(ConnectionLayout.grows) !== 0);
+  }
+
   #makeStreams(side: "a" | "b"): Streams {
+    const producer = this.#producer;
     return new Streams(
       {
-        pieceBytes: this.#producer.capacity / STREAM_PIECES - RECORD_HEADER,
+        get pieceBytes() {
+          return producer.capacity / STREAM_PIECES - RECORD_HEADER;
+        },
         header: this.#header,
         isClear: () => this.#sendQueue.isEmpty,
         post: (header, payload) => this.#postStream(header, payload),
@@ -336,9 +353,11 @@ export class Connection implements Source, Responder {
 
   #post(header: RecordHeader, payload: Uint8Array | undefined, isRefusable: boolean): boolean {
     if (payload === undefined) header.flags |= RecordFlag.nothing;
+    else if (payload.length > this.#producer.pieceBytes) this.#growth.want();
     let sent = false;
     try {
-      sent = this.#sendQueue.post(header, payload, isRefusable);
+      if (this.#growth.isUnderWay && this.#sendQueue.isEmpty) this.#growth.step();
+      sent = this.#sendQueue.post(header, payload, isRefusable, this.#handler.ownsPayloads);
       if (!sent) this.#checkOwed();
     } catch (error) {
       if (!(error instanceof CorruptSegmentError)) {
@@ -353,6 +372,7 @@ export class Connection implements Source, Responder {
       if (payload !== undefined) this.statistics.bytesSent += payload.length;
     }
     if (!sent) {
+      this.#growth.want();
       this.#holdProcess(true);
       this.#reactor.heat(this.#index);
     }
@@ -398,7 +418,11 @@ export class Connection implements Source, Responder {
     if (!this.#sendQueue.isEmpty) return false;
     const header = this.#header.begin(RecordKind.data);
     header.correlation = id;
-    if (!this.#producer.write(header, bytes, from, to)) return false;
+    if (this.#growth.isUnderWay) this.#growth.step();
+    if (!this.#producer.write(header, bytes, from, to)) {
+      this.#growth.want();
+      return false;
+    }
     this.statistics.bytesSent += to - from;
     if (this.#producer.takeConsumerWaiting()) this.#ringPeer();
     return true;
@@ -446,6 +470,7 @@ export class Connection implements Source, Responder {
   }
 
   #flush(): Polled {
+    if (this.#growth.isUnderWay) this.#growth.step();
     let wrote = this.#sendQueue.flush();
     if (wrote && this.#producer.takeConsumerWaiting()) this.#ringPeer();
     if (this.#sendQueue.isEmpty) this.#holdProcess(false);
@@ -486,7 +511,8 @@ export class Connection implements Source, Responder {
     let records = 0;
     do {
       this.#unread -= RECORD_HEADER + consumer.length;
-      if (!this.#dispatcher.take(consumer)) result = Polled.resolved;
+      if (isOfRings(consumer.kind)) this.#growth.take(consumer.kind, consumer.correlation);
+      else if (!this.#dispatcher.take(consumer)) result = Polled.resolved;
       if (this.#state !== "open") return Polled.resolved;
       // Handlers can take long, and there can be more and more for them to do.
       if (yielder.isDue()) {
@@ -588,7 +614,7 @@ export class Connection implements Source, Responder {
     if (this.#state !== "open") return;
     this.#died = true;
     this.#reason = "died";
-    this.#unread = this.#producer.capacity;
+    this.#unread = this.#growth.readable;
     this.#reactor.heat(this.#index);
   }
 
@@ -604,6 +630,7 @@ export class Connection implements Source, Responder {
     this.#guard(() => this.#reactor.remove(this.#index));
     this.#guard(() => this.#releasePeer());
     this.#guard(() => this.#segment.close());
+    this.#guard(() => this.#growth.close());
     this.#rejectAll(this.#goneError());
     if (!byUs) this.#guard(() => this.#handler.onGone(reason, cause));
   }

@@ -13,6 +13,8 @@ type Bytes = Uint8Array<ArrayBuffer>;
 export interface ConnectionHandler {
   /** The context in which it handles requests and messages: that in which it was registered. */
   readonly scope?: AsyncScope | undefined;
+  /** Doesn't anything write to the payloads that it sends, so that they needn't be copied to wait? */
+  readonly ownsPayloads: boolean;
   /** A request. Returns true if it was answered before this returns. */
   onRequest(call: IncomingCall, payload: Bytes | undefined): boolean;
   /** A message without answer. If its handler goes on, returns a promise that resolves at its end. */

@@ -31,6 +31,8 @@ export interface Offer {
   readonly name: string;
   /** Data bytes of each ring. */
   readonly capacity: number;
+  /** May larger rings replace them? Not if the user has chosen their size. */
+  readonly grows: boolean;
   /** {@linkcode codecId} of the codec, 0 for raw bytes. */
   readonly codec: number;
 }
@@ -206,6 +208,7 @@ function prepare(realm: Realm, file: string, index: number, offer: Offer): Segme
   });
   if (segment === undefined) return undefined;
   writeText(segment, ConnectionLayout.name, ConnectionLayout.nameBytes, offer.name);
+  segment.setU32(ConnectionLayout.grows, offer.grows ? 1 : 0);
   writeSide(segment, "a", realm.id, index);
   segment.releaseFile();
   if (directory.rename(draft, file)) return segment;
@@ -243,6 +246,11 @@ export function writeRefusal(segment: Segment, reason: number, value: number): v
   segment.setU32(at + Side.value, value);
   // ORDER: the reason before the state that points to it.
   segment.setU32(at + Side.state, SideState.refused);
+}
+
+/** The rings stay as they are: to be called before the invitation is answered. */
+export function keepCapacity(segment: Segment): void {
+  segment.setU32(ConnectionLayout.grows, 0);
 }
 
 /** The capacity of the rings that a segment was made with. */

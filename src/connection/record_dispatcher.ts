@@ -118,10 +118,10 @@ export class RecordDispatcher {
       throw new CorruptSegmentError("a method's name in pieces");
     }
     const isLast = (record.flags & RecordFlag.more) === 0;
-    checkPiece(record, isLast);
+    checkPiece(record, isFirst, isLast);
     if (isFirst) this.#assembly = new Assembly(RecordHeader.copy(record));
     const assembly = this.#assembly!;
-    assembly.add(record.take(), this.#maxMessageBytes);
+    assembly.add(record.take(), this.#maxMessageBytes, isFirst ? 0 : record.extra);
     if (!isLast) return true;
     this.#assembly = undefined;
     const { kind, correlation } = assembly.beginning;
@@ -259,11 +259,11 @@ export class RecordDispatcher {
   }
 }
 
-/** All pieces of a message but the last are full: so there are few of them. */
-function checkPiece(record: RingConsumer, isLast: boolean): void {
+/** All pieces of a message but the first and the last are full: so there are few of them. */
+function checkPiece(record: RingConsumer, isFirst: boolean, isLast: boolean): void {
   const { length, pieceBytes } = record;
-  if (isLast ? length > 0 : length === pieceBytes) return;
+  if (isFirst || isLast ? length > 0 : length === pieceBytes) return;
   throw new CorruptSegmentError(
-    `a piece of ${length} bytes of a message: each but the last has ${pieceBytes}`,
+    `a piece of ${length} bytes of a message: each but the first and the last has ${pieceBytes}`,
   );
 }

@@ -11,19 +11,27 @@ import { copyBytes } from "../codec/copy.ts";
 import { BackpressureError } from "../errors.ts";
 import type { RingProducer } from "../ring/producer.ts";
 import { MANY_CALLS, MAX_QUEUED, MOST_OWED, mostOwed, QUEUED_COST } from "./limits.ts";
-import { maxPayload, RecordFlag, RecordHeader, RecordKind } from "../ring/record.ts";
+import { RecordFlag, RecordHeader, RecordKind } from "../ring/record.ts";
 
 interface Pending {
   readonly header: RecordHeader;
   /** Undefined if there is none, or if the record isn't sent any more. */
   payload: Uint8Array | undefined;
-  /** Bytes of the payload that are in the ring already. */
+  /** Bytes of the whole payload, and of those in the ring already. */
+  readonly length: number;
   sent: number;
+  /** So many of them are no longer in `payload`, which has the rest. */
+  dropped: number;
   /** It isn't sent any more: its place in the queue is empty. */
   isWithdrawn: boolean;
 }
 
 const EMPTY = new Uint8Array(0);
+/**
+ * Bytes of a large message's first piece. The second says how long the whole is, so that the rest
+ * can be copied to where it stays.
+ */
+const FIRST_PIECE = 1008;
 
 /** See the module. */
 export class SendQueue {
@@ -39,7 +47,6 @@ export class SendQueue {
 
   readonly #producer: RingProducer;
   readonly #limit: number;
-  readonly #pieceBytes: number;
   #queue: Pending[] = [];
   #first = 0;
   /** Places from `#first` that are empty. */
@@ -51,7 +58,6 @@ export class SendQueue {
   constructor(producer: RingProducer, limit: number) {
     this.#producer = producer;
     this.#limit = limit;
-    this.#pieceBytes = maxPayload(producer.capacity);
   }
 
   /** Does nothing wait? */
@@ -71,23 +77,29 @@ export class SendQueue {
 
   /**
    * Sends a record, or lets it wait: true if all of it is in the ring. The payload
-   * is copied if it waits. With `isRefusable` it is refused if too much waits already; a
+   * is copied if it waits, unless `isOwn`: nothing else writes to it. With `isRefusable` it is refused if too much waits already; a
    * single message of any size can wait alone.
    *
    * @throws {BackpressureError} It was refused.
    */
-  post(header: RecordHeader, payload: Uint8Array | undefined, isRefusable: boolean): boolean {
+  post(
+    header: RecordHeader,
+    payload: Uint8Array | undefined,
+    isRefusable: boolean,
+    isOwn = false,
+  ): boolean {
     const length = payload === undefined ? 0 : payload.length;
-    if (this.#first === this.#queue.length && length <= this.#pieceBytes) {
+    if (this.#first === this.#queue.length && length <= this.#producer.pieceBytes) {
       if (this.#producer.write(header, payload, 0, length)) return true;
     }
-    return this.#postSlowly(header, payload, isRefusable);
+    return this.#postSlowly(header, payload, isRefusable, isOwn);
   }
 
   #postSlowly(
     header: RecordHeader,
     payload: Uint8Array | undefined,
     isRefusable: boolean,
+    isOwn: boolean,
   ): boolean {
     const length = payload?.length ?? 0;
     if (isRefusable && !this.isEmpty) checkRoom(this, length, this.#limit);
@@ -95,12 +107,17 @@ export class SendQueue {
     const pending: Pending = {
       header: RecordHeader.copy(header),
       payload,
+      length,
       sent: 0,
+      dropped: 0,
       isWithdrawn: false,
     };
     if (this.isEmpty && this.#writePieces(pending)) return true;
     // What is sent later must be what the caller gave now, whatever it does with its memory.
-    if (payload !== undefined) pending.payload = copyBytes(payload);
+    if (payload !== undefined && !isOwn) {
+      pending.payload = copyBytes(payload.subarray(pending.sent));
+      pending.dropped = pending.sent;
+    }
     this.#queue.push(pending);
     this.queuedBytes += length - pending.sent;
     if (isOwed(header.kind)) this.owed += length - pending.sent + QUEUED_COST;
@@ -119,7 +136,7 @@ export class SendQueue {
     const pending = this.#requests.get(correlation);
     if (pending === undefined) return false;
     this.#requests.delete(correlation);
-    this.queuedBytes -= pending.payload?.length ?? 0;
+    this.queuedBytes -= pending.length;
     pending.payload = undefined;
     pending.isWithdrawn = true;
     this.#withdrawn++;
@@ -135,17 +152,22 @@ export class SendQueue {
   /** Writes as much of a message as there is room for; true when all is in the ring. */
   #writePieces(pending: Pending): boolean {
     const { header } = pending;
+    const { length, dropped } = pending;
     const payload = pending.payload ?? EMPTY;
     for (;;) {
-      const to = Math.min(pending.sent + this.#pieceBytes, payload.length);
-      const more = to < payload.length ? RecordFlag.more : 0;
+      const { pieceBytes } = this.#producer;
+      const isFirst = pending.sent === 0;
+      const most = isFirst && length > pieceBytes ? FIRST_PIECE : pieceBytes;
+      const to = Math.min(pending.sent + most, length);
+      const more = to < length ? RecordFlag.more : 0;
       const piece = RecordHeader.copy(header);
-      if (pending.sent > 0) {
+      if (!isFirst) {
         piece.kind = RecordKind.piece;
         piece.flags = 0;
+        piece.extra = length;
       }
       piece.flags |= more;
-      if (!this.#producer.write(piece, payload, pending.sent, to)) return false;
+      if (!this.#producer.write(piece, payload, pending.sent - dropped, to - dropped)) return false;
       pending.sent = to;
       if (more === 0) return true;
     }
@@ -187,8 +209,8 @@ export class SendQueue {
     const pending = this.#queue[this.#first];
     if (pending === undefined) return false;
     if (pending.isWithdrawn) return true;
-    const left = (pending.payload?.length ?? 0) - pending.sent;
-    return this.#producer.hasRoomFor(Math.min(left, this.#pieceBytes));
+    const left = pending.length - pending.sent;
+    return this.#producer.hasRoomFor(Math.min(left, this.#producer.pieceBytes));
   }
 
   /** Forgets what waits and returns how many records that were. */

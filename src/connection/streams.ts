@@ -32,7 +32,7 @@ export type Wire = Omit<StreamHost, "awaitRoom" | "awaitTurn" | "awaitDry" | "fo
 
 /** See the module. */
 export class Streams implements StreamHost {
-  readonly pieceBytes: number;
+  readonly #wire: Wire;
   readonly header: StreamHost["header"];
   readonly isClear: StreamHost["isClear"];
   readonly post: StreamHost["post"];
@@ -56,7 +56,7 @@ export class Streams implements StreamHost {
 
   /** `parity`: 0 for side a, 1 for side b. */
   constructor(wire: Wire, parity: 0 | 1, window: number) {
-    this.pieceBytes = wire.pieceBytes;
+    this.#wire = wire;
     this.header = wire.header;
     this.isClear = wire.isClear;
     this.post = wire.post;
@@ -70,6 +70,11 @@ export class Streams implements StreamHost {
     this.#parity = parity;
     this.#next = parity;
     this.#window = window;
+  }
+
+  /** See {@linkcode StreamHost}. */
+  get pieceBytes(): number {
+    return this.#wire.pieceBytes;
   }
 
   /** Decides what values of streams are; without it there are bytes only. */

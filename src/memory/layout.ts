@@ -28,6 +28,7 @@ export const Kind = {
   mutex: 9,
   rwlock: 10,
   event: 11,
+  ring: 12,
 } as const;
 /** A value of {@linkcode Kind}. */
 export type Kind = (typeof Kind)[keyof typeof Kind];
@@ -127,6 +128,7 @@ export const RingWords = {
  *     0     header; capacity: data bytes of each ring
  *     128   side a
  *     256   side b
+ *     384   grows: 1 if its rings may be replaced by larger ones
  *     512   words of the ring from a to b
  *     1024  words of the ring from b to a
  *     2048  name: length (u32), then UTF-8 (cut at 2044 bytes)
@@ -135,12 +137,23 @@ export const RingWords = {
 export const ConnectionLayout = {
   a: 128,
   b: 256,
+  grows: 384,
   ringAB: 512,
   ringBA: 1024,
   name: 2048,
   nameBytes: 2044,
   data: 4096,
 } as const;
+
+/**
+ * A ring that replaces a smaller one of a connection: see `src/connection/ring_growth.ts`.
+ *
+ *     0     header; capacity: data bytes
+ *     128   taken: 1 when the consumer has opened it
+ *     512   words
+ *     4096  data
+ */
+export const RingLayout = { taken: 128, words: 512, data: 4096 } as const;
 
 /**
  * A server: what a client must know to announce.

@@ -30,21 +30,22 @@ export class RingConsumer {
   /**
    * Give large payloads of messages in place: {@linkcode RingConsumer.take} then
    * returns a view of the ring that is valid until {@linkcode RingConsumer.next}.
-   * Bytes of a stream are always given so: they are copied to where they belong.
+   * Bytes of a stream and pieces of messages are always given so: they are copied to where
+   * they belong.
    */
   borrow = false;
 
-  readonly #bytes: Uint8Array<ArrayBuffer>;
-  readonly #words: Int32Array;
-  readonly #headWord: number;
-  readonly #consumerWaiting: number;
-  readonly #producerWaiting: number;
-  readonly #data: number;
-  readonly #capacity: number;
-  readonly #mask: number;
-  readonly #maxPayload: number;
+  #bytes!: Uint8Array<ArrayBuffer>;
+  #words!: Int32Array;
+  #headWord!: number;
+  #consumerWaiting!: number;
+  #producerWaiting!: number;
+  #data!: number;
+  #capacity!: number;
+  #mask!: number;
+  #maxPayload!: number;
   /** Where the next record that we haven't copied begins. */
-  #head: number;
+  #head!: number;
   /** Bytes before it that the producer hasn't got back yet. */
   #unreleased = 0;
 
@@ -62,6 +63,13 @@ export class RingConsumer {
 
   /** `words` and `data` are offsets in the segment, which the caller has checked. */
   constructor(segment: Segment, words: number, data: number, capacity: number) {
+    this.moveTo(segment, words, data, capacity);
+  }
+
+  /** Goes on in another ring. What lies behind the present record in this one is never read. */
+  moveTo(segment: Segment, words: number, data: number, capacity: number): void {
+    this.#cursor = this.#batchEnd = 0;
+    this.#unreleased = 0;
     this.#bytes = segment.bytes;
     this.#words = segment.words;
     this.#headWord = (words + RingWords.head) >> 2;
@@ -89,6 +97,11 @@ export class RingConsumer {
     if (this.#fetch()) return true;
     if (this.#unreleased > 0) this.release();
     return false;
+  }
+
+  /** Data bytes of the ring. */
+  get capacity(): number {
+    return this.#capacity;
   }
 
   /** Bytes of a message's pieces, all but the last. */
@@ -227,7 +240,7 @@ export class RingConsumer {
   }
 
   #isLent(): boolean {
-    if ((this.flags & RecordFlag.more) !== 0) return false;
+    if ((this.flags & RecordFlag.more) !== 0 || this.kind === RecordKind.piece) return true;
     if (this.kind === RecordKind.data) return (this.flags & RecordFlag.value) === 0;
     return this.borrow && this.kind === RecordKind.message;
   }

@@ -12,33 +12,47 @@
 import { CorruptSegmentError } from "../errors.ts";
 import { RingWords } from "../memory/layout.ts";
 import type { Segment } from "../memory/segment.ts";
-import { checkAligned, RECORD_HEADER, RecordKind, RING_GAP } from "./record.ts";
+import { checkAligned, maxPayload, RECORD_HEADER, RecordKind, RING_GAP } from "./record.ts";
 import type { RecordHeader } from "./record.ts";
 
 /** See the module. */
 export class RingProducer {
-  /** Data bytes of the ring. */
-  readonly capacity: number;
-  readonly #bytes: Uint8Array;
-  readonly #words: Int32Array;
-  readonly #headWord: number;
-  readonly #consumerWaiting: number;
-  readonly #producerWaiting: number;
-  readonly #data: number;
-  readonly #mask: number;
-  #tail: number;
+  #capacity!: number;
+  #bytes!: Uint8Array;
+  #words!: Int32Array;
+  #headWord!: number;
+  #consumerWaiting!: number;
+  #producerWaiting!: number;
+  #data!: number;
+  #mask!: number;
+  #tail!: number;
   /** The consumer's position when we last looked. */
-  #head: number;
+  #head!: number;
 
   /** For an empty ring. `words` and `data` are offsets in the segment, which the caller has checked. */
   constructor(segment: Segment, words: number, data: number, capacity: number) {
+    this.moveTo(segment, words, data, capacity);
+  }
+
+  /** Data bytes of the ring. */
+  get capacity(): number {
+    return this.#capacity;
+  }
+
+  /** The largest payload of a record. */
+  get pieceBytes(): number {
+    return maxPayload(this.#capacity);
+  }
+
+  /** Goes on in another ring, which is empty. */
+  moveTo(segment: Segment, words: number, data: number, capacity: number): void {
     this.#bytes = segment.bytes;
     this.#words = segment.words;
     this.#headWord = (words + RingWords.head) >> 2;
     this.#consumerWaiting = (words + RingWords.consumerWaiting) >> 2;
     this.#producerWaiting = (words + RingWords.producerWaiting) >> 2;
     this.#data = data;
-    this.capacity = capacity;
+    this.#capacity = capacity;
     this.#mask = capacity - 1;
     this.#head = checkAligned(Atomics.load(this.#words, this.#headWord));
     this.#tail = this.#head;
@@ -60,7 +74,7 @@ export class RingProducer {
     const data = this.#data;
     let tail = this.#tail;
     let offset = tail & this.#mask;
-    const contiguous = this.capacity - offset;
+    const contiguous = this.#capacity - offset;
     const pad = size <= contiguous ? 0 : contiguous;
     if (!this.#hasRoom(size + pad)) return false;
     if (pad > 0) {
@@ -88,27 +102,27 @@ export class RingProducer {
 
   #hasRoom(bytes: number): boolean {
     const needed = bytes + RING_GAP;
-    if (this.capacity - ((this.#tail - this.#head) >>> 0) >= needed) return true;
+    if (this.#capacity - ((this.#tail - this.#head) >>> 0) >= needed) return true;
     const head = Atomics.load(this.#words, this.#headWord);
     const used = (this.#tail - head) >>> 0;
-    if (used > this.capacity || (used & 7) !== 0) {
+    if (used > this.#capacity || (used & 7) !== 0) {
       throw new CorruptSegmentError(
-        `the consumer's position is ${used} bytes behind the producer's in a ring of ${this.capacity}`,
+        `the consumer's position is ${used} bytes behind the producer's in a ring of ${this.#capacity}`,
       );
     }
     this.#head = head;
-    return this.capacity - used >= needed;
+    return this.#capacity - used >= needed;
   }
 
   /** Is at least half of the ring free? */
   isHalfFree(): boolean {
-    return this.#hasRoom(this.capacity / 2 - RING_GAP);
+    return this.#hasRoom(this.#capacity / 2 - RING_GAP);
   }
 
   /** Is there room for a record with that payload? */
   hasRoomFor(payload: number): boolean {
     const size = (RECORD_HEADER + payload + 7) & ~7;
-    const contiguous = this.capacity - (this.#tail & this.#mask);
+    const contiguous = this.#capacity - (this.#tail & this.#mask);
     return this.#hasRoom(size <= contiguous ? size : size + contiguous);
   }
 

@@ -50,6 +50,10 @@ export const RecordKind = {
   credit: 10,
   /** The reader of the stream `correlation` wants no more of it. */
   stop: 11,
+  /** A larger ring is there for the records that follow: number `correlation` of this node. */
+  grow: 12,
+  /** The last record of this ring: the next one is in the larger ring. */
+  moved: 13,
 } as const;
 
 /** Flags of records. */

@@ -32,7 +32,10 @@ export interface ClientOptions<Opened = BaseClient> extends OpenOptions {
   signal?: AbortSignal;
   /** Connect again when the server is gone. Default true. */
   reconnect?: boolean;
-  /** Data bytes of each direction's ring: a power of two. Default 64 KiB, or what the server wants. */
+  /**
+   * Data bytes of each direction's ring: a power of two. Default: what the server wants, or 64 KiB,
+   * which grow to 1 MiB when they turn out to be too small.
+   */
   capacity?: number;
   /**
    * The server let us in; also after each reconnection. The first time it is called when
@@ -76,8 +79,8 @@ export class ClientCore {
   readonly #limits: ConnectionLimits;
   readonly #factory: ClientHandlerFactory;
   readonly #dialer: Dialer;
-  /** Bytes of the rings that we offer. */
-  #capacity: number;
+  /** The rings that we offer. */
+  #rings: { capacity: number; grows: boolean };
   /** The capacity is only our default: what the server wants is fine, too. */
   #mayAdopt: boolean;
 
@@ -94,7 +97,10 @@ export class ClientCore {
     this.#options = options;
     this.#limits = limitsOf(options);
     this.#factory = factory;
-    this.#capacity = checkCapacity(options.capacity ?? DEFAULT_CAPACITY);
+    this.#rings = {
+      capacity: checkCapacity(options.capacity ?? DEFAULT_CAPACITY),
+      grows: options.capacity === undefined,
+    };
     this.#mayAdopt = options.capacity === undefined;
     this.connection = new ReconnectingConnection(handle, {
       partner: `server "${name}"`,
@@ -102,7 +108,7 @@ export class ClientCore {
       timeout: checkTimeout(options.timeout),
       sendQueueBytes: this.#limits.sendQueueBytes,
       maxMessageBytes: this.#limits.maxMessageBytes,
-      seek: () => this.#dialer.dial(this.#capacity),
+      seek: () => this.#dialer.dial(this.#rings),
       onConnect: () => handle.event("onConnect", () => options.onConnect?.(this.client as never)),
       onDisconnect: (reason) => handle.event("onDisconnect", options.onDisconnect, reason),
     });
@@ -170,7 +176,7 @@ export class ClientCore {
     if (!(error instanceof CapacityMismatchError) || !this.#mayAdopt) return false;
     this.#mayAdopt = false;
     try {
-      this.#capacity = checkCapacity(error.actual);
+      this.#rings = { capacity: checkCapacity(error.actual), grows: false };
     } catch {
       return false; // the server says what no server can want
     }

@@ -23,19 +23,22 @@ export interface DialerEvents {
   onRefused(error: Error): void;
 }
 
+/** What a client offers beside its rings. */
+type Terms = Omit<Offer, "capacity" | "grows">;
+
 /** See the module. */
 export class Dialer {
   readonly #handle: Handle;
   readonly #realm: Realm;
   readonly #encoded: string;
-  readonly #terms: Omit<Offer, "capacity">;
+  readonly #terms: Terms;
   readonly #events: DialerEvents;
   #invitation: Invitation | undefined;
 
   constructor(
     handle: Handle,
     encoded: string,
-    terms: Omit<Offer, "capacity">,
+    terms: Terms,
     events: DialerEvents,
   ) {
     this.#handle = handle;
@@ -47,12 +50,12 @@ export class Dialer {
   }
 
   /**
-   * Offers rings of that size, and returns the source index to wait at. If it failed after
+   * Offers rings, and returns the source index to wait at. If it failed after
    * the invitation was published, for want of descriptors, the next call announces that one.
    */
-  dial(capacity: number): number {
+  dial(rings: Pick<Offer, "capacity" | "grows">): number {
     if (this.#invitation === undefined) {
-      const offer = { ...this.#terms, capacity };
+      const offer = { ...this.#terms, ...rings };
       this.#invitation = Invitation.publish(
         this.#handle,
         [CLIENTS, this.#encoded],

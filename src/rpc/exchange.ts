@@ -78,6 +78,8 @@ class StreamAnswer {
 export class Exchange implements ConnectionHandler {
   /** See {@linkcode ConnectionHandler}. */
   readonly scope: AsyncScope | undefined;
+  /** See {@linkcode ConnectionHandler}. */
+  readonly ownsPayloads: boolean;
   readonly #options: ExchangeOptions;
   readonly #codec: Codec;
   readonly #functions: Functions;
@@ -98,6 +100,7 @@ export class Exchange implements ConnectionHandler {
     this.#options = options;
     this.scope = options.handle.scope;
     this.#codec = options.codec;
+    this.ownsPayloads = options.codec.output === "fresh";
     this.#streams = new StreamReferences(
       () => this.#connection!.streams,
       (value) => this.encode(this.#streams.wrap(value)),

@@ -16,6 +16,7 @@ import type { ConnectionLimits } from "../connection/options.ts";
 import { codecId } from "../codec/codec_id.ts";
 import {
   INVITATION,
+  keepCapacity,
   offeredCapacity,
   readSide,
   writeRefusal,
@@ -248,6 +249,7 @@ export class Listener {
       this.#realm.releasePeer(peer);
       throw error;
     }
+    if (this.#options.capacity !== 0) keepCapacity(segment);
     writeSide(segment, "b", this.#realm.id, index);
     this.#connect(segment, index, peer);
     reactor.ring(peer.segment, source);

@@ -27,7 +27,7 @@ import { native, NOBODY, Scratch } from "../support/scratch.ts";
 import { until } from "../support/watchdog.ts";
 
 const FOLDER = ["kind", "name"];
-const OFFER: Offer = { name: "name", capacity: 8192, codec: 0 };
+const OFFER: Offer = { name: "name", capacity: 8192, grows: false, codec: 0 };
 
 /** An invitation, and its partner's view of it. */
 class Invited implements Disposable {

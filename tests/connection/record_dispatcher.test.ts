@@ -129,7 +129,7 @@ test("a pattern without methods and functions ignores theirs", async () => {
 });
 
 const corrupt: [what: string, why: RegExp, ...records: [Partial<RecordFields>, number?][]][] = [
-  ["a kind that there isn't", /unknown kind 12/, [{ kind: 12 }]],
+  ["a kind that there isn't", /unknown kind 14/, [{ kind: 14 }]],
   ["the last kind", /unknown kind 255/, [{ kind: 255 }]],
   ["an answer to no call", /answer to the call 0/, [{ kind: response }]],
   ["an answer to a call that can't be", /4294967295/, [{ kind: response, correlation: -1 }]],
@@ -139,8 +139,12 @@ const corrupt: [what: string, why: RegExp, ...records: [Partial<RecordFields>, n
     { kind: message },
     5,
   ]],
-  ["a short piece", /each but the last/, [{ kind: message, flags: more }, PIECE - 1]],
-  ["a last piece of nothing", /each but the last/, [{ kind: message, flags: more }, PIECE], [{
+  ["a first piece of nothing", /each but the first/, [{ kind: message, flags: more }]],
+  ["a short piece", /each but the first/, [{ kind: message, flags: more }, PIECE - 1], [
+    { kind: piece, flags: more },
+    PIECE - 1,
+  ]],
+  ["a last piece of nothing", /each but the first/, [{ kind: message, flags: more }, PIECE], [{
     kind: piece,
   }]],
   ["data that is nothing", /stream that is nothing/, [{ kind: data, flags: nothing }]],

@@ -184,7 +184,7 @@ test("a payload given in place is the ring itself, until the next", () => {
   assert.equal(ring.head, recordBytes(5000) + recordBytes(6000) + recordBytes(10));
 });
 
-test("only whole messages are given in place", () => {
+test("of what is kept only whole messages are given in place", () => {
   using ring = new TestRing(LARGE_RING);
   const producer = ring.producer();
   const consumer = ring.consumer();
@@ -194,13 +194,30 @@ test("only whole messages are given in place", () => {
     const [kind, flags] of [
       [RecordKind.request, 0],
       [RecordKind.response, 0],
-      [RecordKind.piece, 0],
-      [RecordKind.message, RecordFlag.more],
     ] as const
   ) {
     assert.ok(producer.write(RecordHeader.of({ kind, flags }), payload));
     assert.ok(consumer.next());
     assert.notEqual(consumer.take().buffer, ring.segment.bytes.buffer);
+  }
+});
+
+test("pieces of messages are given in place: they are copied at once to where they belong", () => {
+  using ring = new TestRing(LARGE_RING);
+  const producer = ring.producer();
+  const consumer = ring.consumer();
+  const payload = pattern(5000, 1);
+  for (
+    const [kind, flags] of [
+      [RecordKind.message, RecordFlag.more],
+      [RecordKind.piece, RecordFlag.more],
+      [RecordKind.piece, 0],
+    ] as const
+  ) {
+    assert.ok(producer.write(RecordHeader.of({ kind, flags }), payload));
+    assert.ok(consumer.next());
+    assert.equal(consumer.take().buffer, ring.segment.bytes.buffer);
+    assert.deepEqual(consumer.take(), payload);
   }
 });
 

@@ -20,7 +20,7 @@ import { until, within } from "../support/watchdog.ts";
 interface Options {
   api?: object;
   codec?: Codec;
-  client?: { maxMessageBytes?: number; sendQueueBytes?: number };
+  client?: { maxMessageBytes?: number; sendQueueBytes?: number; capacity?: number };
   server?: { maxMessageBytes?: number };
 }
 
@@ -121,7 +121,7 @@ test("given up before it is sent", async () => {
 });
 
 test("timed out in the queue, as a call and as a blocking one", async () => {
-  await using pair = await Pair.open({ api: takes });
+  await using pair = await Pair.open({ api: takes, client: { capacity: 65_536 } });
   // More than the ring takes: what comes behind it waits.
   const first = pair.call("take", new Uint8Array(1_000_000));
   const timeout = 0;

@@ -29,6 +29,7 @@ export const CAPACITY = 4096;
 
 /** Keeps what a connection tells its pattern. Requests aren't answered. */
 export class Recorder implements ConnectionHandler {
+  readonly ownsPayloads = false;
   readonly requests: { call: IncomingCall; payload: Bytes | undefined }[] = [];
   readonly messages: [method: number, payload: Bytes | undefined][] = [];
   readonly gone: [reason: GoneReason, cause: unknown][] = [];
@@ -72,6 +73,8 @@ export interface WireOptions {
 export interface RingOptions {
   /** Bytes of each ring; default {@linkcode CAPACITY}. */
   capacity?: number;
+  /** May they be replaced by larger ones? Default false. */
+  grows?: boolean;
   /** Is the other side dead before the connection is made? */
   isDead?: boolean;
 }
@@ -95,8 +98,14 @@ function connect(
   };
 }
 
-function makeSegment(scratch: Scratch, file: string, capacity = CAPACITY): Segment {
-  return scratch.segment(file, { pages: connectionPages(capacity), capacity });
+function makeSegment(
+  scratch: Scratch,
+  file: string,
+  { capacity = CAPACITY, grows = false }: RingOptions,
+): Segment {
+  const segment = scratch.segment(file, { pages: connectionPages(capacity), capacity });
+  segment.setU32(ConnectionLayout.grows, grows ? 1 : 0);
+  return segment;
 }
 
 /** See the file. */
@@ -118,7 +127,7 @@ export class Wire implements Disposable {
     this.realm = realm;
     this.#node = createNode(native, scratch.directory);
     const index = realm.reactor.reserve();
-    const segment = makeSegment(scratch, "wire", options.capacity);
+    const segment = makeSegment(scratch, "wire", options);
     this.segment = Segment.open(native, segment.path, Kind.connection)!;
     writeSide(segment, "a", realm.id, index);
     writeSide(segment, "b", this.#node.id, 0);
@@ -134,6 +143,11 @@ export class Wire implements Disposable {
     return new Wire(scratch, await Realm.acquire(scratch.path, closer), options);
   }
 
+  /** Id of the test's node. */
+  get node(): string {
+    return this.#node.id;
+  }
+
   /** Writes a record without waking the connection. */
   write(fields: Partial<RecordFields>, payload?: Uint8Array, from = 0, to?: number): void {
     const end = to ?? payload?.length ?? 0;
@@ -141,8 +155,8 @@ export class Wire implements Disposable {
   }
 
   /** The same, and the connection reads it. */
-  tell(fields: Partial<RecordFields>, payload?: Uint8Array): void {
-    this.write(fields, payload);
+  tell(fields: Partial<RecordFields>, payload?: Uint8Array, from = 0): void {
+    this.write(fields, payload, from);
     this.read();
   }
 
@@ -199,8 +213,9 @@ export function connectPair(
   scratch: Scratch,
   a: WireOptions = {},
   b: WireOptions = {},
+  rings: RingOptions = {},
 ): { a: End; b: End } {
-  const segment = makeSegment(scratch, `pair-${pairs++}`);
+  const segment = makeSegment(scratch, `pair-${pairs++}`, rings);
   const other = Segment.open(native, segment.path, Kind.connection)!;
   const [left, right] = [realm.reactor.reserve(), realm.reactor.reserve()];
   writeSide(segment, "a", realm.id, left);
@@ -216,25 +231,35 @@ export class Pair implements Disposable {
   readonly a: End;
   readonly b: End;
   readonly #realm: Realm;
-  readonly #scratch: Scratch;
+  readonly scratch: Scratch;
 
-  private constructor(scratch: Scratch, realm: Realm, a: WireOptions, b: WireOptions) {
-    this.#scratch = scratch;
+  private constructor(
+    scratch: Scratch,
+    realm: Realm,
+    a: WireOptions,
+    b: WireOptions,
+    rings: RingOptions,
+  ) {
+    this.scratch = scratch;
     this.#realm = realm;
-    const ends = connectPair(realm, scratch, a, b);
+    const ends = connectPair(realm, scratch, a, b, rings);
     this.a = ends.a;
     this.b = ends.b;
   }
 
-  static async open(a: WireOptions = {}, b: WireOptions = {}): Promise<Pair> {
+  static async open(
+    a: WireOptions = {},
+    b: WireOptions = {},
+    rings: RingOptions = {},
+  ): Promise<Pair> {
     const scratch = new Scratch();
-    return new Pair(scratch, await Realm.acquire(scratch.path, closer), a, b);
+    return new Pair(scratch, await Realm.acquire(scratch.path, closer), a, b, rings);
   }
 
   [Symbol.dispose](): void {
     this.a.connection.close();
     this.b.connection.close();
     this.#realm.release(closer);
-    this.#scratch[Symbol.dispose]();
+    this.scratch[Symbol.dispose]();
   }
 }
