@@ -22,6 +22,18 @@ export interface ReferenceType {
   importObject(reference: unknown): unknown;
 }
 
+/** Large bytes of a value that travel behind its message, each by itself. */
+export interface AttachmentTable {
+  /** Takes bytes along and returns their index; `undefined`: they stay within the message. */
+  add(bytes: Uint8Array): number | undefined;
+  /**
+   * The bytes of that index, in memory of their own; once.
+   *
+   * @throws {CodecError} There are none, or they were taken.
+   */
+  take(index: number): Uint8Array<ArrayBuffer>;
+}
+
 /** How functions and other references inside of values cross: a codec that can't carry them throws. */
 export interface FunctionTable {
   /** An id for a function of ours, under which the peer can call it. */
@@ -30,6 +42,8 @@ export interface FunctionTable {
   importFunction(id: number): (...args: unknown[]) => Promise<unknown>;
   /** The types of objects that cross by reference; the first that matches is taken. */
   readonly references?: readonly ReferenceType[];
+  /** What takes large bytes along, if something does. */
+  readonly attachments?: AttachmentTable | undefined;
   /** Do errors among values have their stacks with them? Default: no. */
   readonly exposeStacks?: boolean;
 }

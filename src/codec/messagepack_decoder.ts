@@ -341,6 +341,8 @@ export class Decoder {
         return this.#set();
       case Kind.expression:
         return this.#known(new RegExp(this.#rareKey(), this.#rareKey()));
+      case Kind.attached:
+        return this.#known(this.#attached());
       case Kind.buffer:
         return this.#known(this.#binary().buffer);
       case Kind.view:
@@ -376,7 +378,15 @@ export class Decoder {
   #binary(): Uint8Array<ArrayBuffer> {
     const token = this.#bytes[this.#at++]!;
     if (token >= 0xc4 && token <= 0xc6) return this.#copy(this.#size(token - 0xc4));
+    if (token === EXTENDED && this.#bytes[this.#at++] === Kind.attached) return this.#attached();
     throw new CodecError("there are no bytes where some have to be");
+  }
+
+  #attached(): Uint8Array<ArrayBuffer> {
+    const index = this.#length();
+    const table = this.#table?.attachments;
+    if (table === undefined) throw new CodecError("the message has no attachments");
+    return table.take(index);
   }
 
   #typedView(): ArrayBufferView {

@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { LEAST_ATTACHED } from "./attachments.ts";
 import { show } from "../options.ts";
 import { isStream } from "./codec.ts";
 import type { FunctionTable } from "./codec.ts";
@@ -211,7 +212,7 @@ export class Encoder {
     }
     this.#kind(Kind.bigint);
     this.#byte(value < 0n ? 1 : 0);
-    this.#binary(Uint8Array.fromHex(digits));
+    this.#within(Uint8Array.fromHex(digits));
   }
 
   // ----------------------------------------------------------------- texts
@@ -273,6 +274,17 @@ export class Encoder {
   }
 
   #binary(value: Uint8Array): void {
+    const table = this.#table?.attachments;
+    if (value.length < LEAST_ATTACHED || table === undefined) return this.#within(value);
+    // Whatever a subclass makes of it.
+    const bytes = new Uint8Array(value.buffer, value.byteOffset, value.byteLength);
+    const index = table.add(bytes);
+    if (index === undefined) return this.#within(value);
+    this.#kind(Kind.attached);
+    this.#length(index);
+  }
+
+  #within(value: Uint8Array): void {
     const { length } = value;
     this.#reserve(5 + length);
     const bytes = this.#bytes;

@@ -21,6 +21,8 @@ export const Kind = {
   map: 0x6d, // m
   /** A length, then values. */
   set: 0x73, // s
+  /** The index of an attachment, as a length: its bytes. Stands wherever bytes can. */
+  attached: 0x62, // b
   /** Bytes. */
   buffer: 0x61, // a
   /** An index of {@linkcode VIEWS}, and bytes. */

@@ -1,13 +1,16 @@
 /**
- * Puts the pieces of a large message together again, each where it belongs.
+ * Puts the pieces of a large message together again, each where it belongs: its body, and its
+ * attachments.
  *
- * The second piece says how long the whole is. Memory still grows with what really
- * arrives, so a peer can't make us allocate by announcing a size.
+ * The second piece of the body says how long the whole is, the first of an attachment how long that
+ * is. Memory still grows with what really arrives, so a peer can't make us allocate by announcing a
+ * size.
  *
  * @module
  */
 
 import type { RecordFields } from "../ring/record.ts";
+import { attach } from "../codec/attachments.ts";
 
 /** Memory is made for so many times the bytes that have arrived, if as many are announced. */
 const AHEAD = 8;
@@ -20,7 +23,14 @@ export class Assembly {
   readonly beginning: RecordFields;
   /** Bytes so far. */
   size = 0;
-  #whole: Uint8Array<ArrayBuffer> | undefined = EMPTY;
+  /** Bytes of the attachment that still have to come; `Infinity` in the body. */
+  missing = Infinity;
+  /** Has the body ended, or the attachment? */
+  isPartWhole = false;
+  /** The parts before the present one; `undefined` if it is over the limit. */
+  #parts: Uint8Array<ArrayBuffer>[] | undefined = [];
+  #part = EMPTY;
+  #used = 0;
 
   constructor(beginning: RecordFields) {
     this.beginning = beginning;
@@ -28,32 +38,53 @@ export class Assembly {
 
   /** Is it over the limit? Then its pieces are only counted. */
   get isTooLarge(): boolean {
-    return this.#whole === undefined;
+    return this.#parts === undefined;
+  }
+
+  /** The pieces that follow are those of an attachment of so many bytes. */
+  begin(bytes: number): void {
+    this.#parts?.push(this.#finish());
+    this.missing = bytes;
+    this.isPartWhole = false;
+    this.#part = EMPTY;
+    this.#used = 0;
   }
 
   /**
    * Adds a copy of a piece; over `limit` bytes all of them are dropped. `announced`: bytes of the
-   * whole, as the peer says, or 0.
+   * part, as the peer says, or 0.
    */
   add(piece: Uint8Array, limit: number, announced = 0): void {
-    const at = this.size;
+    this.missing -= piece.length;
+    if (this.missing === 0) this.isPartWhole = true;
     this.size += piece.length;
-    if (this.size > limit) this.#whole = undefined;
-    if (this.#whole === undefined) return;
-    if (this.size > this.#whole.length) this.#grow(at, announced);
-    this.#whole.set(piece, at);
+    if (this.size > limit) {
+      this.#parts = undefined;
+      this.#part = EMPTY;
+    }
+    if (this.#parts === undefined) return;
+    const at = this.#used;
+    this.#used += piece.length;
+    if (this.#used > this.#part.length) this.#grow(at, announced);
+    this.#part.set(piece, at);
   }
 
   #grow(used: number, announced: number): void {
-    const { size } = this;
-    const larger = new Uint8Array(announced >= size ? Math.min(announced, AHEAD * size) : 2 * size);
-    larger.set(this.#whole!.subarray(0, used));
-    this.#whole = larger;
+    const needed = this.#used;
+    // The bytes of the whole message: it may have many attachments.
+    const most = announced >= needed ? Math.min(announced, AHEAD * this.size) : 2 * needed;
+    const larger = new Uint8Array(Math.max(needed, most));
+    larger.set(this.#part.subarray(0, used));
+    this.#part = larger;
   }
 
-  /** The whole message, in memory of its own. */
+  #finish(): Uint8Array<ArrayBuffer> {
+    return this.#part.length === this.#used ? this.#part : this.#part.slice(0, this.#used);
+  }
+
+  /** The whole message with its attachments, each in memory of its own. */
   join(): Uint8Array<ArrayBuffer> {
-    const whole = this.#whole ?? EMPTY;
-    return whole.length === this.size ? whole : whole.slice(0, this.size);
+    const [body, ...parts] = [...this.#parts ?? [], this.#finish()];
+    return parts.length === 0 ? body! : attach(body!, parts);
   }
 }

@@ -26,6 +26,7 @@ import { isUsers, RECORD_HEADER, RecordFlag, RecordHeader, RecordKind } from "..
 import { Polled } from "../wake/reactor.ts";
 import type { Reactor, Source } from "../wake/reactor.ts";
 import type { Peer, Realm } from "../wake/realm.ts";
+import { totalBytes } from "../codec/attachments.ts";
 import { CallTable } from "./calls.ts";
 import type { CallOptions, ConnectionHandler } from "./handler.ts";
 import { MOST_OWED, mostOwed } from "./limits.ts";
@@ -314,7 +315,7 @@ export class Connection implements Source, Responder {
   respond(correlation: number, payload: Uint8Array | undefined, flags: number): boolean {
     if (this.#state !== "open") return false;
     this.#dispatcher.answered(correlation);
-    const size = payload?.length ?? 0;
+    const size = totalBytes(payload);
     const { maxMessageBytes } = this.#limits;
     if (size > maxMessageBytes && isUsers(RecordKind.response, flags)) {
       const error = new MessageTooLargeError(size, maxMessageBytes, "the side that answers");
@@ -353,7 +354,7 @@ export class Connection implements Source, Responder {
 
   #post(header: RecordHeader, payload: Uint8Array | undefined, isRefusable: boolean): boolean {
     if (payload === undefined) header.flags |= RecordFlag.nothing;
-    else if (payload.length > this.#producer.pieceBytes) this.#growth.want();
+    else if (totalBytes(payload) > this.#producer.pieceBytes) this.#growth.want();
     let sent = false;
     try {
       if (this.#growth.isUnderWay && this.#sendQueue.isEmpty) this.#growth.step();
@@ -369,7 +370,7 @@ export class Connection implements Source, Responder {
     }
     if (header.kind <= RecordKind.message) {
       this.statistics.messagesSent++;
-      if (payload !== undefined) this.statistics.bytesSent += payload.length;
+      this.statistics.bytesSent += totalBytes(payload);
     }
     if (!sent) {
       this.#growth.want();

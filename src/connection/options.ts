@@ -6,6 +6,7 @@
 import { ArgumentError, MessageTooLargeError } from "../errors.ts";
 import { show } from "../options.ts";
 import type { OptionsOf } from "../options.ts";
+import { totalBytes } from "../codec/attachments.ts";
 import { STREAM_WINDOW } from "./stream_host.ts";
 
 /** Options of everything that is opened. */
@@ -99,7 +100,6 @@ export function checkPayload(payload: Uint8Array | undefined, maxMessageBytes: n
       `a payload is a Uint8Array or undefined, got ${typeof payload}: encode it first`,
     );
   }
-  if (payload.length > maxMessageBytes) {
-    throw new MessageTooLargeError(payload.length, maxMessageBytes, "this side");
-  }
+  const size = totalBytes(payload);
+  if (size > maxMessageBytes) throw new MessageTooLargeError(size, maxMessageBytes, "this side");
 }

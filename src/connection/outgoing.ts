@@ -5,12 +5,12 @@
  */
 import { DeadlockError, LimitError, TimeoutError } from "../errors.ts";
 import { harmless } from "../failures.ts";
-import { copyBytes } from "../codec/copy.ts";
 import type { Timer } from "../platform/binding.ts";
 import { RecordHeader, RecordKind } from "../ring/record.ts";
 import type { Polled, Reactor } from "../wake/reactor.ts";
 import { WaitQueue } from "../wake/wait_queue.ts";
 import { readClock } from "../timers.ts";
+import { keepPayload, totalBytes } from "../codec/attachments.ts";
 import type { CallTable, Waiter } from "./calls.ts";
 import type { CallOptions } from "./handler.ts";
 import { MAX_CALLS, MAX_WAITING_CALLS } from "./limits.ts";
@@ -117,12 +117,12 @@ export class OutgoingCalls {
     onUnread: (() => void) | undefined,
   ): Promise<Bytes | undefined> {
     let begun: { answer: Promise<Bytes | undefined> } | undefined;
-    const length = payload?.length ?? 0;
+    const length = totalBytes(payload);
     let isKept = false;
     try {
       this.#host.checkSend(payload);
       this.#checkWaiting(length);
-      const kept = payload === undefined ? undefined : copyBytes(payload);
+      const kept = payload === undefined ? undefined : keepPayload(payload);
       isKept = true;
       this.#keptBytes += length;
       const start = readClock();

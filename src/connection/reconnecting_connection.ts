@@ -8,7 +8,6 @@
  *
  * @module
  */
-import { copyBytes } from "../codec/copy.ts";
 import { isShortage, TimeoutError } from "../errors.ts";
 import { harmless } from "../failures.ts";
 import type { GoneReason } from "../errors.ts";
@@ -16,6 +15,7 @@ import { BUSY } from "../memory/directory.ts";
 import type { Handle } from "../wake/handle.ts";
 import { Retry } from "../wake/retry.ts";
 import { Waiting } from "../wake/waiting.ts";
+import { keepPayload, totalBytes } from "../codec/attachments.ts";
 import type { Connection } from "./connection.ts";
 import type { CallOptions } from "./handler.ts";
 import { checkRoom } from "./send_queue.ts";
@@ -194,7 +194,7 @@ export class ReconnectingConnection {
       // Its end may have closed the handle, which drops what waits.
       if (sent > 0 && this.#backlog === backlog) {
         for (const { payload } of backlog.splice(0, sent)) {
-          this.#backlogBytes -= payload?.length ?? 0;
+          this.#backlogBytes -= totalBytes(payload);
         }
       }
     }
@@ -361,9 +361,9 @@ export class ReconnectingConnection {
     if (connection !== undefined) return connection.send(method(connection), payload);
     this.#handle.checkOpen();
     checkPayload(payload, this.#parts.maxMessageBytes);
-    const size = payload?.length ?? 0;
+    const size = totalBytes(payload);
     this.#checkRoom(size);
-    this.#backlog.push({ method, payload: payload && copyBytes(payload) });
+    this.#backlog.push({ method, payload: payload && keepPayload(payload) });
     this.#backlogBytes += size;
     return false;
   }

@@ -9,6 +9,7 @@ import type { RingConsumer } from "../ring/consumer.ts";
 import { isUsers, RecordFlag, RecordHeader, RecordKind } from "../ring/record.ts";
 import type { RecordFields } from "../ring/record.ts";
 import type { Reactor } from "../wake/reactor.ts";
+import { LEAST_ATTACHED, totalBytes } from "../codec/attachments.ts";
 import { Assembly } from "./assembly.ts";
 import type { CallTable, Waiter } from "./calls.ts";
 import type { ConnectionHandler } from "./handler.ts";
@@ -118,9 +119,10 @@ export class RecordDispatcher {
       throw new CorruptSegmentError("a method's name in pieces");
     }
     const isLast = (record.flags & RecordFlag.more) === 0;
-    checkPiece(record, isFirst, isLast);
     if (isFirst) this.#assembly = new Assembly(RecordHeader.copy(record));
     const assembly = this.#assembly!;
+    if (!isFirst && (record.flags & RecordFlag.attachment) !== 0) beginAttachment(assembly, record);
+    checkPiece(assembly, record, isFirst, isLast);
     assembly.add(record.take(), this.#maxMessageBytes, isFirst ? 0 : record.extra);
     if (!isLast) return true;
     this.#assembly = undefined;
@@ -154,7 +156,7 @@ export class RecordDispatcher {
     const { kind, flags, correlation } = record;
     if (kind <= RecordKind.message) {
       this.#statistics.messagesReceived++;
-      if (payload !== undefined) this.#statistics.bytesReceived += payload.length;
+      this.#statistics.bytesReceived += totalBytes(payload);
     }
     switch (kind) {
       case RecordKind.request:
@@ -259,10 +261,39 @@ export class RecordDispatcher {
   }
 }
 
-/** All pieces of a message but the first and the last are full: so there are few of them. */
-function checkPiece(record: RingConsumer, isFirst: boolean, isLast: boolean): void {
+function beginAttachment(assembly: Assembly, { extra }: RecordFields): void {
+  const { missing } = assembly;
+  if (extra < LEAST_ATTACHED || missing > 0 && missing < Infinity) {
+    throw new CorruptSegmentError(
+      `an attachment of ${extra} bytes (at least ${LEAST_ATTACHED}), ${missing} of the part before ` +
+        "are missing",
+    );
+  }
+  assembly.begin(extra);
+}
+
+/**
+ * All pieces of a message's body but the first and the last are full, and those of an attachment
+ * but the last: so there are few of them.
+ */
+function checkPiece(
+  assembly: Assembly,
+  record: RingConsumer,
+  isFirst: boolean,
+  isLast: boolean,
+): void {
   const { length, pieceBytes } = record;
-  if (isFirst || isLast ? length > 0 : length === pieceBytes) return;
+  const { missing, isPartWhole } = assembly;
+  if (isPartWhole || length > missing || isLast && missing < Infinity && length < missing) {
+    throw new CorruptSegmentError(
+      `a piece of ${length} bytes, where ${isPartWhole ? 0 : missing} are missing`,
+    );
+  }
+  if (isFirst || isLast || length === missing ? length > 0 : length === pieceBytes) return;
+  if (length > 0 && missing === Infinity) {
+    assembly.isPartWhole = true; // an attachment follows
+    return;
+  }
   throw new CorruptSegmentError(
     `a piece of ${length} bytes of a message: each but the first and the last has ${pieceBytes}`,
   );

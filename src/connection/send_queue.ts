@@ -7,31 +7,13 @@
  *
  * @module
  */
-import { copyBytes } from "../codec/copy.ts";
 import { BackpressureError } from "../errors.ts";
 import type { RingProducer } from "../ring/producer.ts";
 import { MANY_CALLS, MAX_QUEUED, MOST_OWED, mostOwed, QUEUED_COST } from "./limits.ts";
-import { RecordFlag, RecordHeader, RecordKind } from "../ring/record.ts";
-
-interface Pending {
-  readonly header: RecordHeader;
-  /** Undefined if there is none, or if the record isn't sent any more. */
-  payload: Uint8Array | undefined;
-  /** Bytes of the whole payload, and of those in the ring already. */
-  readonly length: number;
-  sent: number;
-  /** So many of them are no longer in `payload`, which has the rest. */
-  dropped: number;
-  /** It isn't sent any more: its place in the queue is empty. */
-  isWithdrawn: boolean;
-}
-
-const EMPTY = new Uint8Array(0);
-/**
- * Bytes of a large message's first piece. The second says how long the whole is, so that the rest
- * can be copied to where it stays.
- */
-const FIRST_PIECE = 1008;
+import { RecordKind } from "../ring/record.ts";
+import type { RecordHeader } from "../ring/record.ts";
+import { attachmentsOf } from "../codec/attachments.ts";
+import { OutgoingMessage } from "./outgoing_message.ts";
 
 /** See the module. */
 export class SendQueue {
@@ -47,12 +29,12 @@ export class SendQueue {
 
   readonly #producer: RingProducer;
   readonly #limit: number;
-  #queue: Pending[] = [];
+  #queue: OutgoingMessage[] = [];
   #first = 0;
   /** Places from `#first` that are empty. */
   #withdrawn = 0;
   /** Requests of which nothing is in the ring yet, by correlation id. */
-  readonly #requests = new Map<number, Pending>();
+  readonly #requests = new Map<number, OutgoingMessage>();
 
   /** `limit`: bytes that may wait. */
   constructor(producer: RingProducer, limit: number) {
@@ -76,9 +58,9 @@ export class SendQueue {
   }
 
   /**
-   * Sends a record, or lets it wait: true if all of it is in the ring. The payload
-   * is copied if it waits, unless `isOwn`: nothing else writes to it. With `isRefusable` it is refused if too much waits already; a
-   * single message of any size can wait alone.
+   * Sends a record, or lets it wait: true if all of it is in the ring. The payload is copied if
+   * it waits, unless `isOwn`: nothing else writes to it. With `isRefusable` it is refused if too
+   * much waits already; a single message of any size can wait alone.
    *
    * @throws {BackpressureError} It was refused.
    */
@@ -90,7 +72,8 @@ export class SendQueue {
   ): boolean {
     const length = payload === undefined ? 0 : payload.length;
     if (this.#first === this.#queue.length && length <= this.#producer.pieceBytes) {
-      if (this.#producer.write(header, payload, 0, length)) return true;
+      const isAlone = payload === undefined || attachmentsOf(payload) === undefined;
+      if (isAlone && this.#producer.write(header, payload, 0, length)) return true;
     }
     return this.#postSlowly(header, payload, isRefusable, isOwn);
   }
@@ -101,28 +84,16 @@ export class SendQueue {
     isRefusable: boolean,
     isOwn: boolean,
   ): boolean {
-    const length = payload?.length ?? 0;
-    if (isRefusable && !this.isEmpty) checkRoom(this, length, this.#limit);
-    if (header.kind === RecordKind.request) checkCall(this, length, mostOwed(this.#limit));
-    const pending: Pending = {
-      header: RecordHeader.copy(header),
-      payload,
-      length,
-      sent: 0,
-      dropped: 0,
-      isWithdrawn: false,
-    };
-    if (this.isEmpty && this.#writePieces(pending)) return true;
-    // What is sent later must be what the caller gave now, whatever it does with its memory.
-    if (payload !== undefined && !isOwn) {
-      pending.payload = copyBytes(payload.subarray(pending.sent));
-      pending.dropped = pending.sent;
-    }
-    this.#queue.push(pending);
-    this.queuedBytes += length - pending.sent;
-    if (isOwed(header.kind)) this.owed += length - pending.sent + QUEUED_COST;
-    if (header.kind === RecordKind.request && pending.sent === 0) {
-      this.#requests.set(header.correlation, pending);
+    const message = new OutgoingMessage(header, payload);
+    if (isRefusable && !this.isEmpty) checkRoom(this, message.left, this.#limit);
+    if (header.kind === RecordKind.request) checkCall(this, message.left, mostOwed(this.#limit));
+    if (this.isEmpty && message.write(this.#producer)) return true;
+    message.keep(isOwn);
+    this.#queue.push(message);
+    this.queuedBytes += message.left;
+    if (isOwed(header.kind)) this.owed += message.left + QUEUED_COST;
+    if (header.kind === RecordKind.request && !message.isBegun) {
+      this.#requests.set(header.correlation, message);
     }
     this.waits++;
     return false;
@@ -133,12 +104,11 @@ export class SendQueue {
    * already, or all.
    */
   withdraw(correlation: number): boolean {
-    const pending = this.#requests.get(correlation);
-    if (pending === undefined) return false;
+    const message = this.#requests.get(correlation);
+    if (message === undefined) return false;
     this.#requests.delete(correlation);
-    this.queuedBytes -= pending.length;
-    pending.payload = undefined;
-    pending.isWithdrawn = true;
+    this.queuedBytes -= message.left;
+    message.withdraw();
     this.#withdrawn++;
     // A peer that is stopped takes nothing, however long calls time out here.
     if (this.#withdrawn > 32 && this.#withdrawn > this.length) {
@@ -149,39 +119,16 @@ export class SendQueue {
     return true;
   }
 
-  /** Writes as much of a message as there is room for; true when all is in the ring. */
-  #writePieces(pending: Pending): boolean {
-    const { header } = pending;
-    const { length, dropped } = pending;
-    const payload = pending.payload ?? EMPTY;
-    for (;;) {
-      const { pieceBytes } = this.#producer;
-      const isFirst = pending.sent === 0;
-      const most = isFirst && length > pieceBytes ? FIRST_PIECE : pieceBytes;
-      const to = Math.min(pending.sent + most, length);
-      const more = to < length ? RecordFlag.more : 0;
-      const piece = RecordHeader.copy(header);
-      if (!isFirst) {
-        piece.kind = RecordKind.piece;
-        piece.flags = 0;
-        piece.extra = length;
-      }
-      piece.flags |= more;
-      if (!this.#producer.write(piece, payload, pending.sent - dropped, to - dropped)) return false;
-      pending.sent = to;
-      if (more === 0) return true;
-    }
-  }
-
   /** Writes what waits, as far as there is room; true if something was written. */
   flush(): boolean {
     let wrote = false;
     while (this.#first < this.#queue.length) {
-      const pending = this.#queue[this.#first]!;
-      const before = pending.sent;
-      const whole = pending.isWithdrawn || this.#writePieces(pending);
-      this.#count(pending, pending.sent - before, whole);
-      wrote ||= whole || pending.sent > before;
+      const message = this.#queue[this.#first]!;
+      const before = message.left;
+      const whole = message.isWithdrawn || message.write(this.#producer);
+      const bytes = before - message.left;
+      this.#count(message, bytes, whole);
+      wrote ||= whole || bytes > 0;
       if (!whole) break;
       this.#first++;
     }
@@ -194,11 +141,14 @@ export class SendQueue {
   }
 
   /** So many more bytes of a record are in the ring. */
-  #count(pending: Pending, bytes: number, whole: boolean): void {
-    const { kind, correlation } = pending.header;
+  #count(message: OutgoingMessage, bytes: number, whole: boolean): void {
+    if (message.isWithdrawn) {
+      this.#withdrawn--;
+      return;
+    }
+    const { kind, correlation } = message.header;
     this.queuedBytes -= bytes;
-    if (pending.isWithdrawn) this.#withdrawn--;
-    else if (isOwed(kind)) this.owed -= bytes + (whole ? QUEUED_COST : 0);
+    if (isOwed(kind)) this.owed -= bytes + (whole ? QUEUED_COST : 0);
     else if (kind === RecordKind.request && (whole || bytes > 0)) {
       this.#requests.delete(correlation);
     }
@@ -206,11 +156,10 @@ export class SendQueue {
 
   /** Is there room for the next piece of what waits? */
   canFlush(): boolean {
-    const pending = this.#queue[this.#first];
-    if (pending === undefined) return false;
-    if (pending.isWithdrawn) return true;
-    const left = pending.length - pending.sent;
-    return this.#producer.hasRoomFor(Math.min(left, this.#producer.pieceBytes));
+    const message = this.#queue[this.#first];
+    if (message === undefined) return false;
+    return message.isWithdrawn ||
+      this.#producer.hasRoomFor(message.nextBytes(this.#producer.pieceBytes));
   }
 
   /** Forgets what waits and returns how many records that were. */

@@ -70,6 +70,8 @@ export const RecordFlag = {
   value: 16,
   /** A response that is an error: the request wasn't read, so what it brings is the caller's again. */
   unread: 32,
+  /** A piece that begins an attachment of `extra` bytes. */
+  attachment: 64,
 } as const;
 
 /** What a record says beside its payload. */

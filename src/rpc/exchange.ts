@@ -28,6 +28,7 @@ import type { AsyncScope } from "../platform/binding.ts";
 import type { Handle } from "../wake/handle.ts";
 import { MemoryPassing } from "../share/passing.ts";
 import type { Holds } from "../share/passing.ts";
+import { attachedTo, Attaching } from "./attaching.ts";
 import { runCall } from "./context.ts";
 import { bindCall, bindSignal, endAll } from "./call_streams.ts";
 import { Functions } from "./functions.ts";
@@ -255,7 +256,7 @@ export class Exchange implements ConnectionHandler {
   /** The payload for arguments, which are so deep in it. What can't be sent is named as one of them. */
   encodeArguments(args: unknown[], depth = 0): Uint8Array {
     try {
-      return this.encode(args);
+      return this.#encodeMessage(args);
     } catch (error) {
       throw nameArgument(error, depth);
     }
@@ -305,17 +306,35 @@ export class Exchange implements ConnectionHandler {
     }
   }
 
+  /** The same for a message of its own: large bytes in it are its attachments. */
+  #encodeMessage(value: unknown): Uint8Array {
+    if (!mayHoldBytes(value)) return this.encode(value);
+    const attaching = new Attaching();
+    const functions = this.#functions;
+    const outer = functions.attachments;
+    functions.attachments = attaching;
+    try {
+      return attaching.finish(this.encode(value));
+    } finally {
+      functions.attachments = outer;
+    }
+  }
+
   /** `give`: see {@linkcode Functions.undoReading}. */
   #decode(payload: Uint8Array | undefined, give = true): unknown {
     if (payload === undefined) return undefined;
     const functions = this.#functions;
     functions.beginReading();
+    const outer = functions.attachments;
+    functions.attachments = attachedTo(payload);
     try {
       return this.#codec.decode(payload, functions);
     } catch (error) {
       functions.undoReading(give);
       this.#unread = error;
       throw error;
+    } finally {
+      functions.attachments = outer;
     }
   }
 
@@ -375,7 +394,7 @@ export class Exchange implements ConnectionHandler {
       try {
         const run = <T>(task: () => T): T => runCall(call, task);
         const payload = this.#streams.within({ ends, run }, () => {
-          return this.encode(this.#streams.wrap(value));
+          return this.#encodeMessage(this.#streams.wrap(value));
         });
         this.#replyWith(call, payload, ends);
       } catch (error) {
@@ -538,6 +557,12 @@ export class Exchange implements ConnectionHandler {
   onPeerError(error: unknown): void {
     this.#options.handle.reportPeer(error);
   }
+}
+
+/** Could there be bytes in it? Most calls have numbers and texts only. */
+function mayHoldBytes(value: unknown): boolean {
+  if (typeof value !== "object" || value === null) return false;
+  return !Array.isArray(value) || value.some((each) => typeof each === "object" && each !== null);
 }
 
 /** What a call calls, for stacks. */

@@ -10,7 +10,7 @@
  *
  * @module
  */
-import type { FunctionTable, ReferenceType } from "../codec/codec.ts";
+import type { AttachmentTable, FunctionTable, ReferenceType } from "../codec/codec.ts";
 import { MAX_FUNCTIONS } from "../connection/limits.ts";
 import { CodecError, LimitError } from "../errors.ts";
 import { show } from "../options.ts";
@@ -57,6 +57,8 @@ interface Imported {
 export class Functions implements FunctionTable {
   /** See {@linkcode FunctionTable}. */
   readonly references: readonly ReferenceType[];
+  /** See {@linkcode FunctionTable}: those of the message that is encoded or decoded. */
+  attachments: AttachmentTable | undefined;
   readonly #calls: FunctionCalls;
   readonly #exported = new Map<number, Exported>();
   readonly #ids = new Map<Callable, Exported>();

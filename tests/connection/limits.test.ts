@@ -30,10 +30,22 @@ function write(
   partner.ring();
 }
 
-const more = RecordFlag.more;
+const { more, attachment } = RecordFlag;
 const pieces: [string, Parameters<typeof write>[1][]][] = [
   ["no bytes", [[{ kind: request, flags: more }, FULL], [{ kind: piece, flags: more }, 0]]],
-  ["one byte", [[{ kind: request, flags: more }, FULL], [{ kind: piece, flags: more }, 1]]],
+  ["one byte and more", [
+    [{ kind: request, flags: more }, FULL],
+    [{ kind: piece, flags: more }, 1],
+    [{ kind: piece, flags: more }, 1],
+  ]],
+  ["an attachment of nothing", [
+    [{ kind: request, flags: more }, 5],
+    [{ kind: piece, flags: more | attachment }, 0],
+  ]],
+  ["an attachment that is too small to be one", [
+    [{ kind: request, flags: more }, 5],
+    [{ kind: piece, flags: attachment, extra: FULL }, FULL],
+  ]],
   ["no bytes, the last", [[{ kind: request, flags: more }, FULL], [{ kind: piece }, 0]]],
   ["no bytes, the first", [[{ kind: request, flags: more }, 0]]],
   ["another message", [[{ kind: request, flags: more }, FULL], [{ kind: message }, 5]]],
@@ -42,7 +54,7 @@ for (const [what, records] of pieces) {
   test(`pieces that no correct partner writes: ${what}`, async () => {
     await using victim = await Victim.open();
     write(victim.partner, ...records);
-    await victim.mustRecover(/piece/);
+    await victim.mustRecover(/piece|attachment/);
   });
 }
 

@@ -3,6 +3,7 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { attachmentsOf } from "../../src/codec/attachments.ts";
 import type { ConnectionHandler } from "../../src/connection/handler.ts";
 import { MAX_HANDLING, MOST_OWED } from "../../src/connection/limits.ts";
 import type { ConnectionLimits } from "../../src/connection/options.ts";
@@ -15,7 +16,7 @@ import { until, within } from "../support/watchdog.ts";
 import { CAPACITY, Wire } from "../support/wire.ts";
 
 const { request, response, message, cancel, piece, define, release, data } = RecordKind;
-const { more, nothing, error, references, unread } = RecordFlag;
+const { more, nothing, error, references, unread, attachment } = RecordFlag;
 const PIECE = maxPayload(CAPACITY);
 const forever = { timeout: Infinity };
 
@@ -140,10 +141,16 @@ const corrupt: [what: string, why: RegExp, ...records: [Partial<RecordFields>, n
     5,
   ]],
   ["a first piece of nothing", /each but the first/, [{ kind: message, flags: more }]],
-  ["a short piece", /each but the first/, [{ kind: message, flags: more }, PIECE - 1], [
-    { kind: piece, flags: more },
-    PIECE - 1,
-  ]],
+  [
+    "a piece behind a short one",
+    /a piece of 5 bytes, where 0 are missing/,
+    [
+      { kind: message, flags: more },
+      PIECE - 1,
+    ],
+    [{ kind: piece, flags: more }, PIECE - 1],
+    [{ kind: piece }, 5],
+  ],
   ["a last piece of nothing", /each but the first/, [{ kind: message, flags: more }, PIECE], [{
     kind: piece,
   }]],
@@ -165,6 +172,85 @@ for (const [what, why, ...records] of corrupt) {
     if (call) assert.ok(await within(call, "the call") instanceof PeerGoneError);
   });
 }
+
+const LARGE = 1 << 17;
+const FULL = maxPayload(LARGE);
+const SIZE = 20_000;
+/** Attachments that no correct peer sends, behind a body of 5 bytes. */
+const attached: [what: string, why: RegExp, ...records: [Partial<RecordFields>, number][]][] = [
+  ["one in short pieces", /each but the first/, [
+    { kind: piece, flags: more | attachment, extra: SIZE },
+    100,
+  ]],
+  ["one that ends early", /where 20000 are missing/, [
+    { kind: piece, flags: attachment, extra: SIZE },
+    SIZE - 1,
+  ]],
+  ["one that is longer than it says", /where 20000 are missing/, [
+    { kind: piece, flags: attachment, extra: SIZE },
+    SIZE + 1,
+  ]],
+  [
+    "one within another",
+    /32752 of the part before/,
+    [{ kind: piece, flags: more | attachment, extra: 2 * FULL }, FULL],
+    [{ kind: piece, flags: attachment, extra: SIZE }, SIZE],
+  ],
+  [
+    "more of one that is whole",
+    /where 0 are missing/,
+    [{ kind: piece, flags: more | attachment, extra: SIZE }, SIZE],
+    [{ kind: piece }, 100],
+  ],
+  ["one that begins with nothing", /a piece of 0 bytes/, [
+    { kind: piece, flags: more | attachment, extra: SIZE },
+    0,
+  ]],
+];
+for (const [what, why, ...records] of attached) {
+  test(`it ends the connection: attachments, ${what}`, async () => {
+    using wire = await Wire.open({ capacity: LARGE });
+    wire.tell({ kind: message, flags: more }, new Uint8Array(5));
+    for (const [fields, length] of records) wire.tell(fields, new Uint8Array(length));
+    assertCorrupt(wire, why);
+    assert.deepEqual(wire.told.messages, []);
+  });
+}
+
+test("attachments come with their message, each in memory of its own", async () => {
+  using wire = await Wire.open({ capacity: LARGE });
+  const parts = [pattern(SIZE, 2), pattern(2 * FULL + 10, 3), pattern(FULL, 4)];
+  wire.tell({ kind: message, method: 9, flags: more }, pattern(5, 1));
+  for (const [at, part] of parts.entries()) {
+    for (let from = 0; from < part.length; from += FULL) {
+      const to = Math.min(from + FULL, part.length);
+      const isLast = at === 2 && to === part.length;
+      const flags = (isLast ? 0 : more) | (from === 0 ? attachment : 0);
+      wire.write({ kind: piece, flags, extra: part.length }, part, from, to);
+      wire.read();
+    }
+  }
+  const [[method, body]] = wire.told.messages as [[number, Uint8Array]];
+  assert.deepEqual([method, body], [9, pattern(5, 1)]);
+  assert.deepEqual(attachmentsOf(body), parts);
+  for (const part of attachmentsOf(body)!) assert.equal(part.buffer.byteLength, part.length);
+  assert.equal(wire.connection.statistics.bytesReceived, 5 + SIZE + 3 * FULL + 10);
+});
+
+test("a message whose attachments are over the limit is refused, and the next one is read", async () => {
+  using wire = await Wire.open({ capacity: LARGE, limits: { maxMessageBytes: SIZE } });
+  wire.tell({ kind: request, correlation: 3, flags: more }, pattern(5, 1));
+  wire.tell({ kind: piece, flags: attachment, extra: SIZE }, pattern(SIZE, 2));
+  wire.tell({ kind: message, method: 1, flags: nothing });
+  assert.deepEqual(wire.told.requests, []);
+  assert.deepEqual(wire.told.messages, [[1, undefined]]);
+  const [answer] = wire.all();
+  assert.deepEqual([answer!.kind, answer!.correlation, answer!.flags], [
+    response,
+    3,
+    error | unread,
+  ]);
+});
 
 test("pieces are one message, whatever arrives of it when", async () => {
   using wire = await Wire.open();
