@@ -38,6 +38,8 @@ export const parts: Record<string, Part> = {
   examples: { runtimes: node, limit: 180, long: false, atOnce: 1, needs: [] },
   crash:  { runtimes: node, limit: 900, long: true,  atOnce: 1, needs: [] },
   idle:   { runtimes: node, limit: 180, long: true,  atOnce: 1, needs: [] },
+  counts: { runtimes: all,  limit: 240, long: false, atOnce: 1, needs: [] },
+  allocations: { runtimes: ["deno", "node"], limit: 240, long: true, atOnce: 1, needs: [] },
   fuzz:   { runtimes: all,  limit: 300, long: true,  atOnce: 1, needs: [] },
   model:  { runtimes: node, limit: 600, long: true,  atOnce: 1, needs: ["spin", "gcc"] },
   native: { runtimes: node, limit: 600, long: true,  atOnce: 1, needs: ["cmake", "ctest"] },
