@@ -56,7 +56,7 @@ export const question: PairQuestion = {
     asks: "pipe, 32-byte structs in batches of 256",
     subject: "causeway",
     peer: "Unix socket",
-    metric: "structs/s",
+    metrics: ["structs/s"],
     unit: millionPerSecond,
     target: { atLeast: 10 },
   }],

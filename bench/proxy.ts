@@ -5,18 +5,18 @@ import path from "node:path";
 import { serveOnSocket, SocketClient } from "../examples/demo/socket.ts";
 import { connect, serve } from "../mod.ts";
 import { latencies, latenciesSync } from "./harness/measure.ts";
-import { microseconds } from "./harness/question.ts";
+import { LATENCY, microseconds } from "./harness/question.ts";
 import type { PairQuestion, Setup } from "./harness/question.ts";
 
 const api = { add: (a: number, b: number) => a + b };
 type Api = typeof api;
 
-const row = { peer: "Unix socket", metric: "p50", unit: microseconds };
+const row = { peer: "Unix socket", metrics: LATENCY, unit: microseconds };
 
 export const question: PairQuestion = {
   rows: [
-    { ...row, asks: "typed call, awaited, p50", subject: "awaited", target: { atMost: 5 } },
-    { ...row, asks: "typed call, blocking, p50", subject: "blocking" },
+    { ...row, asks: "typed call, awaited", subject: "awaited", target: { atMost: 5 } },
+    { ...row, asks: "typed call, blocking", subject: "blocking" },
   ],
 
   async server(setup) {

@@ -20,3 +20,6 @@ export const questions: Record<string, () => Promise<Question>> = {
   "locks": async () => (await import("./locks.ts")).question,
   "idle-cpu": async () => (await import("./idle_cpu.ts")).question,
 };
+
+/** What --quick asks, if it isn't told. */
+export const quickQuestions = Object.keys(questions);

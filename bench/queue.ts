@@ -20,7 +20,7 @@ const rows: Row[] = PAIRS.flatMap((pairs) =>
     asks: `queue, ${pairs} + ${pairs}, 64 B, ${how === "one" ? "one by one" : "in batches of 64"}`,
     subject: subject(pairs, how, "queue"),
     peer: subject(pairs, how, "socket"),
-    metric: "messages/s",
+    metrics: ["messages/s"],
     unit: millionPerSecond,
     ...(pairs === 4 && how === "many" ? { target: { atLeast: 2.5 } } : {}),
   }))

@@ -16,7 +16,7 @@ import type { PairQuestion } from "./harness/question.ts";
 
 const row = {
   peer: "Unix socket",
-  metric: "bytes/s",
+  metrics: ["bytes/s"],
   unit: gigabytesPerSecond,
   target: { atLeast: 10 },
 };
