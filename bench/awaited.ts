@@ -13,7 +13,7 @@ export const question: PairQuestion = {
     peer: "Unix socket",
     metrics: LATENCY,
     unit: microseconds,
-    target: { atMost: 2.5, better: 20 },
+    target: { better: 25 },
   }],
 
   server: openEcho,

@@ -13,7 +13,7 @@ export const question: PairQuestion = {
     peer: "Unix socket",
     metrics: LATENCY,
     unit: microseconds,
-    target: { atMost: 0.5, better: 100 },
+    target: { better: 60 },
   }],
 
   server: openEcho,

@@ -58,7 +58,7 @@ export const question: PairQuestion = {
     peer: "Unix socket",
     metrics: ["structs/s"],
     unit: millionPerSecond,
-    target: { atLeast: 10 },
+    target: { atLeast: 10, better: 4 },
   }],
 
   async server({ directory }) {
