@@ -87,7 +87,7 @@ export const question: PairQuestion = {
   // Each process gets the processor for some ms at a time: a round must be many of those.
   plan: ({ quick }) =>
     quick
-      ? { warmUp: 100, rounds: 3, milliseconds: 150 }
+      ? { warmUp: 50, rounds: 3, milliseconds: 100 }
       : { warmUp: 500, rounds: 3, milliseconds: 500 },
 };
 

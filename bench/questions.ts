@@ -27,5 +27,8 @@ export const questions: Record<string, () => Promise<Question>> = {
   "idle-cpu": async () => (await import("./idle_cpu.ts")).question,
 };
 
+/** These take long to set up, and what they ask of hardly ever changes. */
+const SLOW = ["idle-connections", "idle-cpu"];
+
 /** What --quick asks, if it isn't told. */
-export const quickQuestions = Object.keys(questions);
+export const quickQuestions = Object.keys(questions).filter((name) => !SLOW.includes(name));

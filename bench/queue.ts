@@ -130,7 +130,7 @@ export const question: RuntimeQuestion = {
   async run(runtime, { directory, quick }) {
     const rounds: Rounds = {};
     if (process.platform === "win32") return rounds;
-    const [count, ms] = quick ? [2, 400] : [4, 1500];
+    const [count, ms] = quick ? [1, 400] : [4, 1500];
     for (const pairs of PAIRS) {
       for (const how of HOWS) {
         if (quick && !isQuick(pairs, how)) continue;

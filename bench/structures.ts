@@ -118,7 +118,7 @@ export const question: PairQuestion = {
 
   plan: ({ quick }) =>
     quick
-      ? { warmUp: 60, rounds: 3, milliseconds: 50 }
+      ? { warmUp: 40, rounds: 3, milliseconds: 40 }
       : { warmUp: 300, rounds: 3, milliseconds: 200 },
 };
 
@@ -134,8 +134,10 @@ function echoing({ make, numberOf }: Structure, inFlight: number, echo: Echo): S
       throw new Error(`${numberOf(answer)} came back, not ${number}`);
     }
   };
+  let checked = false;
   return async (milliseconds) => {
-    deepStrictEqual(await echo(values[1]), values[1]);
+    if (!checked) deepStrictEqual(await echo(values[1]), values[1]);
+    checked = true;
     if (inFlight === 1) {
       return await latencies(milliseconds, () => echo(next()), (answer) => check(answer, last));
     }

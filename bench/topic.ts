@@ -11,6 +11,7 @@ import { onFrame, writeFrame } from "../examples/demo/frames.ts";
 import { Child } from "./harness/processes.ts";
 import { gigabytesPerSecond, millionPerSecond } from "./harness/question.ts";
 import type { Measured, PairQuestion, Runtime, Setup, Subject, Unit } from "./harness/question.ts";
+import { usualPlan } from "./harness/rounds.ts";
 
 const SMALL = 64;
 const LARGE = 10_000;
@@ -77,6 +78,9 @@ export const question: PairQuestion = {
       "Unix sockets, 8, large": eight.socket(LARGE),
     };
   },
+
+  // Ten subjects.
+  plan: ({ quick }) => quick ? { warmUp: 40, rounds: 3, milliseconds: 40 } : usualPlan(quick),
 };
 
 async function startSubscribers(setup: Setup): Promise<void> {
