@@ -39,7 +39,7 @@ export const question: PairQuestion = {
   // Hundreds of subjects: each gets less time than where there are three.
   plan({ quick }) {
     return quick
-      ? { warmUp: 30, rounds: 3, milliseconds: 40 }
+      ? { warmUp: 20, rounds: 3, milliseconds: 30 }
       : { warmUp: 100, rounds: 3, milliseconds: 100 };
   },
 };

@@ -95,11 +95,12 @@ function paces(
 ): { fastest: number; slowest: number } {
   const all = countedOf(row).map((metric) => {
     const { min, median, max } = figures[metric]!.measured;
-    if (median === 0 || min === 0) return [1, 1] as const;
+    if (median <= 0 || (min <= 0 && !row.unit.lowerIsBetter)) return [1, 1] as const;
     return row.unit.lowerIsBetter ? [min / median, max / median] : [median / max, median / min];
   });
   return {
-    fastest: Math.min(...all.map(([fastest]) => fastest!)),
+    // What is the difference of two times can be below zero.
+    fastest: Math.max(0, Math.min(...all.map(([fastest]) => fastest!))),
     slowest: Math.max(...all.map(([, slowest]) => slowest!)),
   };
 }

@@ -5,7 +5,7 @@ import type { Measured, Plan, Rounds, Subject } from "./question.ts";
 /** Unless a question has its own. Without `quick` there are several runs of this. */
 export function usualPlan(quick: boolean): Plan {
   return quick
-    ? { warmUp: 150, rounds: 3, milliseconds: 80 }
+    ? { warmUp: 100, rounds: 3, milliseconds: 60 }
     : { warmUp: 500, rounds: 3, milliseconds: 300 };
 }
 
