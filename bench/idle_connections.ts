@@ -4,22 +4,22 @@
 import { RpcClient, RpcServer } from "../mod.ts";
 import { latencies, latenciesSync } from "./harness/measure.ts";
 import { Payload } from "./harness/payload.ts";
-import { microseconds } from "./harness/question.ts";
+import { LATENCY, microseconds } from "./harness/question.ts";
 import type { PairQuestion } from "./harness/question.ts";
 
 const IDLE = 1000;
 
-const row = { metric: "p50", unit: microseconds, target: { worse: 1.2 } };
+const row = { metrics: LATENCY, unit: microseconds, target: { worse: 1.2 } };
 
 export const question: PairQuestion = {
   rows: [{
     ...row,
-    asks: "awaited request with 1,000 idle connections, p50",
+    asks: "awaited request with 1,000 idle connections",
     subject: "awaited, 1,000 idle",
     peer: "awaited, alone",
   }, {
     ...row,
-    asks: "blocking request with 1,000 idle connections, p50",
+    asks: "blocking request with 1,000 idle connections",
     subject: "blocking, 1,000 idle",
     peer: "blocking, alone",
   }],

@@ -12,7 +12,7 @@ export const question: RuntimeQuestion = {
   rows: [{
     asks: "idle CPU with everything open",
     subject: "beyond",
-    metric: "cpu",
+    metrics: ["cpu"],
     unit: cpu,
     // None, as far as it can be told: runtimes do some housekeeping, more with more loaded.
     target: { atMost: 0.5 },

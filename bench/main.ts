@@ -1,37 +1,34 @@
-// npm run bench -- [--quick] [--only=question,…] [--pairs=deno-bun,…] [--json=file] [--plots=folder]
+// npm run bench -- [--quick | --full] [--only=question,…] [--pairs=deno-bun,…] [--runs=3]
+//                  [--json=file] [--plots=folder]
 //
 // Asks each question (questions.ts) of each ordered pair of runtimes, client first: two processes,
-// several rounds, the library and its peer in turn. A pair is measured when nothing else is.
+// several rounds, the library and its peer in turn, and all of that again in fresh processes. A pair
+// is measured when nothing else is.
 
 import fs from "node:fs";
 import os from "node:os";
 import path from "node:path";
 import process from "node:process";
-import { parseArgs } from "node:util";
+import { type Answer, answersOf } from "./harness/answers.ts";
+import { askPair } from "./harness/ask.ts";
 import { machine } from "./harness/machine.ts";
-import { Child, killAll } from "./harness/processes.ts";
-import type { Question, Rounds, Runtime, Setup } from "./harness/question.ts";
-import { answersOf, printAnswers } from "./harness/report.ts";
-import type { Answer } from "./harness/report.ts";
-import { questions } from "./questions.ts";
+import { type Options, readOptions, RUNTIMES } from "./harness/options.ts";
+import { killAll } from "./harness/processes.ts";
+import type { Question, Rounds, Runtime } from "./harness/question.ts";
+import { printAnswers } from "./harness/report.ts";
+import { questions, quickQuestions } from "./questions.ts";
 
-const RUNTIMES: Runtime[] = ["deno", "bun", "node"];
-const QUICK_PAIRS = ["deno-bun", "bun-deno"];
+/** What a question that is asked of no runtime is asked of. */
+const MACHINE = "C–C";
 
-const { values: options } = parseArgs({
-  options: {
-    quick: { type: "boolean", default: false },
-    only: { type: "string" },
-    pairs: { type: "string" },
-    json: { type: "string" },
-    plots: { type: "string" },
-  },
-});
-
-interface Result {
-  question: string;
-  pair: string;
-  rounds: Rounds;
+/** Everything that was measured, as --json writes it. */
+interface Report {
+  machine: Record<string, unknown>;
+  options: Options;
+  answers: Answer[];
+  /** What can't be measured here, and why. */
+  skipped: string[];
+  rounds: { question: string; pair: string; runs: Rounds[] }[];
 }
 
 // Memory where there is a memory file system: that is what users have by default.
@@ -58,60 +55,68 @@ try {
 }
 
 async function main(): Promise<void> {
-  const names = choose("question", options.only, Object.keys(questions));
-  const all = RUNTIMES.flatMap((client) => RUNTIMES.map((server) => `${client}-${server}`));
-  const pairs = choose("pair", options.pairs, all, options.quick ? QUICK_PAIRS : all);
+  const options = readOptions(process.argv.slice(2), Object.keys(questions), quickQuestions);
   const about = machine();
   console.log(`${about["cores"]} × ${about["cpu"]}, ${about["system"]}, load ${about["load"]}`);
+  const report: Report = { machine: about, options, answers: [], skipped: [], rounds: [] };
+  for (const name of options.questions) await answer(name, report);
 
-  const results: Result[] = [];
-  const answers: Answer[] = [];
-  for (const name of names) {
-    const question = await questions[name]!();
-    for (const pair of "server" in question ? pairs : runtimesOf(pairs)) {
-      console.log(`${name}, ${pair} …`);
-      const rounds = await ask(name, question, pair);
-      results.push({ question: name, pair, rounds });
-      answers.push(...answersOf(name, pair, question.rows, rounds));
-    }
-  }
-  printAnswers(answers);
+  const { answers, skipped } = report;
   if (options.json !== undefined) {
-    const text = JSON.stringify(
-      { machine: about, quick: options.quick, answers, results },
-      null,
-      1,
-    );
     fs.mkdirSync(path.dirname(path.resolve(options.json)), { recursive: true });
-    fs.writeFileSync(options.json, `${text}\n`);
+    fs.writeFileSync(options.json, `${JSON.stringify(report, null, 1)}\n`);
   }
   if (options.plots !== undefined) {
     const { writePlots } = await import("./harness/plots.ts");
     await writePlots(answers, options.plots);
   }
+  printAnswers(answers, skipped);
 }
 
-function choose(what: string, given: string | undefined, known: string[], usual = known): string[] {
-  const chosen = given?.split(",") ?? usual;
-  const unknown = chosen.filter((name) => !known.includes(name));
-  if (unknown.length > 0) {
-    throw new Error(`no ${what} ${unknown.join(", ")}; there are ${known.join(", ")}`);
+/** Asks a question of all it is for, in all runs. */
+async function answer(name: string, { options, answers, skipped, rounds }: Report): Promise<void> {
+  const question = await questions[name]!();
+  skipped.push(...missingOf(name, question));
+  for (const pair of askedOf(question, options.pairs)) {
+    const runs: Rounds[] = [];
+    // The others start processes of their own for each round.
+    const count = "server" in question ? options.runs : 1;
+    for (let run = 1; run <= count; run++) {
+      console.log(`${name}, ${pair}${count > 1 ? `, run ${run} of ${count}` : ""} …`);
+      runs.push(await ask(name, question, pair, options));
+    }
+    rounds.push({ question: name, pair, runs });
+    answers.push(...answersOf(name, pair, question.rows, runs));
   }
-  return chosen;
 }
 
-function runtimesOf(pairs: string[]): Runtime[] {
+/** What can't be asked on this machine, and why. */
+function missingOf(name: string, question: Question): string[] {
+  if ("measure" in question) {
+    const reason = question.missing();
+    return reason === undefined ? [] : [`${name}: ${reason}`];
+  }
+  const conditions = "server" in question ? question.conditions ?? [] : [];
+  return conditions.flatMap((condition) => {
+    const reason = condition.missing?.();
+    return reason === undefined ? [] : [`${name}, ${condition.name}: ${reason}`];
+  });
+}
+
+function askedOf(question: Question, pairs: string[]): string[] {
+  if ("measure" in question) return question.missing() === undefined ? [MACHINE] : [];
+  if ("server" in question) return pairs;
   return RUNTIMES.filter((runtime) => pairs.some((pair) => pair.split("-").includes(runtime)));
 }
 
-async function ask(name: string, question: Question, pair: string): Promise<Rounds> {
-  const directory = fs.mkdtempSync(path.join(scratch, "run-"));
-  const setup: Setup = { directory, quick: options.quick };
-  if (!("server" in question)) return await question.run(pair as Runtime, setup);
-  const [client, server] = pair.split("-") as [Runtime, Runtime];
-  const args = (role: string) => [name, role, JSON.stringify(setup)];
-  await using serving = new Child(server, "harness/side.ts", args("server"), directory);
-  await serving.firstLine();
-  await using asking = new Child(client, "harness/side.ts", args("client"), directory);
-  return JSON.parse(await asking.firstLine());
+async function ask(
+  name: string,
+  question: Question,
+  pair: string,
+  { quick, full }: Options,
+): Promise<Rounds> {
+  const setup = { directory: fs.mkdtempSync(path.join(scratch, "run-")), quick, full };
+  if ("measure" in question) return await question.measure(setup);
+  if ("server" in question) return await askPair(name, question, pair, setup);
+  return await question.run(pair as Runtime, setup);
 }

@@ -10,7 +10,7 @@ import type { PairQuestion } from "./harness/question.ts";
 const SIZE = 10_000;
 const row = {
   peer: "Unix socket",
-  metric: "bytes/s",
+  metrics: ["bytes/s"],
   unit: gigabytesPerSecond,
   target: { atLeast: 8 },
 };

@@ -11,7 +11,7 @@ export const question: PairQuestion = {
     asks: "one-way, 64 B",
     subject: "causeway",
     peer: "Unix socket",
-    metric: "messages/s",
+    metrics: ["messages/s"],
     unit: millionPerSecond,
     target: { atLeast: 10 },
   }],

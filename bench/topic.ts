@@ -11,6 +11,7 @@ import { onFrame, writeFrame } from "../examples/demo/frames.ts";
 import { Child } from "./harness/processes.ts";
 import { gigabytesPerSecond, millionPerSecond } from "./harness/question.ts";
 import type { Measured, PairQuestion, Runtime, Setup, Subject, Unit } from "./harness/question.ts";
+import { usualPlan } from "./harness/rounds.ts";
 
 const SMALL = 64;
 const LARGE = 10_000;
@@ -25,32 +26,32 @@ export const question: PairQuestion = {
     asks: "publish 64 B to 8 subscribers against 1, the publisher's CPU time per message",
     subject: "8 that drop",
     peer: "1 that drops",
-    metric: "cost",
+    metrics: ["cost"],
     unit: nanoseconds,
     target: { worse: 1.3 },
   }, {
     asks: "publish 64 B to 1 subscriber",
     subject: "1 that blocks",
     peer: "Unix socket, 1",
-    metric: "messages/s",
+    metrics: ["messages/s"],
     unit: millionPerSecond,
   }, {
     asks: "publish 64 B to 8 subscribers, each gets all",
     subject: "8 that block",
     peer: "Unix sockets, 8",
-    metric: "messages/s",
+    metrics: ["messages/s"],
     unit: millionPerSecond,
   }, {
     asks: "publish 10,000 B to 1 subscriber",
     subject: "1 that blocks, large",
     peer: "Unix socket, 1, large",
-    metric: "bytes/s",
+    metrics: ["bytes/s"],
     unit: gigabytesPerSecond,
   }, {
     asks: "publish 10,000 B to 8 subscribers, each gets all",
     subject: "8 that block, large",
     peer: "Unix sockets, 8, large",
-    metric: "bytes/s",
+    metrics: ["bytes/s"],
     unit: gigabytesPerSecond,
   }],
 
@@ -77,6 +78,9 @@ export const question: PairQuestion = {
       "Unix sockets, 8, large": eight.socket(LARGE),
     };
   },
+
+  // Ten subjects.
+  plan: ({ quick }) => quick ? { warmUp: 40, rounds: 3, milliseconds: 40 } : usualPlan(quick),
 };
 
 async function startSubscribers(setup: Setup): Promise<void> {

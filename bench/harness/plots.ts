@@ -1,11 +1,12 @@
-// A plot per question and unit: the median of each pair as a dot, the rounds' range as a line.
+// A plot per question: the median of each pair as a dot, the range of runs or rounds as a line. Of a
+// latency it is the p50.
 
 import fs from "node:fs";
 import path from "node:path";
 import { parse, View } from "vega";
 import { compile } from "vega-lite";
 import type { TopLevelSpec } from "vega-lite";
-import type { Answer, Spread } from "./report.ts";
+import type { Answer, Spread } from "./answers.ts";
 
 export async function writePlots(answers: Answer[], folder: string): Promise<void> {
   fs.mkdirSync(folder, { recursive: true });
@@ -20,7 +21,8 @@ export async function writePlots(answers: Answer[], folder: string): Promise<voi
 
 function svg(answers: Answer[]): Promise<string> {
   const { unit, asks } = answers[0]!.row;
-  const values = answers.flatMap(({ pair, row, measured, peer }) => {
+  const values = answers.flatMap(({ pair, row, figures }) => {
+    const { measured, peer } = figures[row.metrics[0]!]!;
     const point = (subject: string, { min, median, max }: Spread) => ({
       pair,
       subject,

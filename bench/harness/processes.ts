@@ -4,8 +4,11 @@ import { type ChildProcessWithoutNullStreams, spawn } from "node:child_process";
 import { once } from "node:events";
 import path from "node:path";
 import process from "node:process";
-import { commandOf, type Runtime } from "../../tools/runtimes.ts";
+import { binaries, commandOf, type Runtime } from "../../tools/runtimes.ts";
 import { root } from "../../tools/toolchain.mjs";
+
+/** A process that prints nothing for so long is killed, in ms. */
+const PATIENCE = 900_000;
 
 const running = new Set<ChildProcessWithoutNullStreams>();
 
@@ -17,9 +20,20 @@ export class Child implements AsyncDisposable {
   #output = "";
   #errors = "";
 
-  /** `script` is a path, absolute or below bench/. */
-  constructor(runtime: Runtime, script: string, args: string[], directory: string) {
-    const [file, ...before] = commandOf(runtime, path.resolve(root, "bench", script));
+  /**
+   * `script` is a path, absolute or below bench/; `command` is what its command begins with, a
+   * program that starts another.
+   */
+  constructor(
+    runtime: Runtime,
+    script: string,
+    args: string[],
+    directory: string,
+    command: readonly string[] = [],
+  ) {
+    const [file, ...before] = commandOf(runtime, path.resolve(root, "bench", script), {
+      start: [...command, binaries[runtime]],
+    });
     this.#what = `${runtime} ${script} ${args.slice(0, 2).join(" ")}`;
     this.#process = spawn(file, [...before, ...args], {
       env: { ...process.env, CAUSEWAY_DIR: directory, NO_COLOR: "1" },
@@ -37,6 +51,11 @@ export class Child implements AsyncDisposable {
 
   /** The first line it prints; an error if it ends before. */
   async firstLine(): Promise<string> {
+    const watchdog = setTimeout(() => {
+      this.#errors += `it was killed: it printed nothing for ${PATIENCE / 1000} s`;
+      this.kill();
+    }, PATIENCE);
+    using _stop = { [Symbol.dispose]: () => clearTimeout(watchdog) };
     while (!this.#output.includes("\n")) {
       const { stdout } = this.#process;
       const ended = this.#ended.then(() => "ended");

@@ -1,20 +1,19 @@
 // Rounds: all subjects in turn, again and again, so that a noisy moment hits them alike.
 
-import type { Measured, Rounds, Subject } from "./question.ts";
+import type { Measured, Plan, Rounds, Subject } from "./question.ts";
 
-/** How long and how often to measure. */
-export function plan(quick: boolean): { warmUp: number; rounds: number; milliseconds: number } {
+/** Unless a question has its own. Without `quick` there are several runs of this. */
+export function usualPlan(quick: boolean): Plan {
   return quick
-    ? { warmUp: 200, rounds: 3, milliseconds: 100 }
-    : { warmUp: 700, rounds: 7, milliseconds: 400 };
+    ? { warmUp: 100, rounds: 3, milliseconds: 60 }
+    : { warmUp: 500, rounds: 3, milliseconds: 300 };
 }
 
 export async function measureRounds(
   subjects: Record<string, Subject>,
-  quick: boolean,
+  { warmUp, rounds, milliseconds }: Plan,
 ): Promise<Rounds> {
-  const { warmUp, rounds, milliseconds } = plan(quick);
-  for (const subject of Object.values(subjects)) await subject(warmUp);
+  for (const subject of Object.values(subjects)) if (warmUp > 0) await subject(warmUp);
   const measured: Record<string, Measured[]> = {};
   for (let round = 0; round < rounds; round++) {
     for (const [name, subject] of Object.entries(subjects)) {

@@ -5,10 +5,11 @@
 
 import process from "node:process";
 import { questions } from "../questions.ts";
-import { measureRounds } from "./rounds.ts";
+import type { PairQuestion, Rounds, Setup } from "./question.ts";
+import { measureRounds, usualPlan } from "./rounds.ts";
 
 const [name, role, setupText] = process.argv.slice(2);
-const setup = JSON.parse(setupText!);
+const setup: Setup = JSON.parse(setupText!);
 const question = await questions[name!]!();
 if (!("server" in question)) throw new Error(`${name} has no sides`);
 
@@ -17,6 +18,15 @@ if (role === "server") {
   process.stdout.write("ready\n");
   process.stdin.on("end", () => process.exit()).resume();
 } else {
-  const rounds = await measureRounds(await question.client(setup), setup.quick);
+  const rounds = await measure(question);
   process.stdout.write(`${JSON.stringify(rounds)}\n`, () => process.exit());
+}
+
+async function measure({ client, plan }: PairQuestion): Promise<Rounds> {
+  const subjects = await client(setup);
+  const { subject } = setup;
+  if (subject === undefined) {
+    return await measureRounds(subjects, plan?.(setup) ?? usualPlan(setup.quick));
+  }
+  return { [subject]: [await subjects[subject]!(0)] };
 }
