@@ -65,7 +65,7 @@ export class Assembly {
     if (this.#parts === undefined) return;
     const at = this.#used;
     this.#used += piece.length;
-    if (this.#used > this.#part.length) this.#grow(at, announced);
+    if (this.#used > this.#part.length) this.#grow(at, Math.min(announced, limit));
     this.#part.set(piece, at);
   }
 

@@ -27,9 +27,10 @@ export class OutgoingMessage {
   isBegun = false;
   /** It isn't sent any more: its place in the queue is empty. */
   isWithdrawn = false;
-  /** What is left of the present part, and the parts behind it. */
+  /** What is left of the present part, and the parts from `#next` on, which are behind it. */
   #rest: Uint8Array;
   #parts: readonly Uint8Array[];
+  #next = 0;
   /** Bytes of the present part as a whole. */
   #length: number;
   #isBody = true;
@@ -48,7 +49,7 @@ export class OutgoingMessage {
     for (;;) {
       const rest = this.#rest;
       const to = this.nextBytes(producer.pieceBytes);
-      const isLast = to === rest.length && this.#parts.length === 0;
+      const isLast = to === rest.length && this.#next === this.#parts.length;
       this.#describe(record, isLast);
       if (!producer.write(record, rest, 0, to)) return false;
       this.isBegun = true;
@@ -79,8 +80,7 @@ export class OutgoingMessage {
 
   #nextPart(): void {
     this.#isBody = false;
-    this.#rest = this.#parts[0]!;
-    this.#parts = this.#parts.slice(1);
+    this.#rest = this.#parts[this.#next++]!;
     this.#length = this.#rest.length;
   }
 
@@ -90,7 +90,8 @@ export class OutgoingMessage {
    */
   keep(isOwn: boolean): void {
     if (!isOwn || !this.#isBody) this.#rest = copyBytes(this.#rest);
-    this.#parts = this.#parts.map(copyBytes);
+    this.#parts = this.#parts.slice(this.#next).map(copyBytes);
+    this.#next = 0;
   }
 
   /** Takes it back. */
@@ -98,5 +99,6 @@ export class OutgoingMessage {
     this.isWithdrawn = true;
     this.#rest = EMPTY;
     this.#parts = [];
+    this.#next = 0;
   }
 }
