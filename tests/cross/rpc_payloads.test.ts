@@ -43,42 +43,50 @@ async function withClient(
   await task(client);
 }
 
-crossTest("bytes of all sizes: awaited, several at a time, blocking, one way", (t) =>
-  withClient(t, async (client) => {
-    for (const [salt, size] of SIZES.entries()) {
-      const bytes = bytesOf(size, salt);
-      assert.deepEqual(await client.remote.echo(bytes), bytes, `${size} bytes, awaited`);
-      assert.deepEqual(client.sync.echo(bytes), bytes, `${size} bytes, blocking`);
-      client.oneway.keep(bytes);
-    }
-    const calls = SIZES.map((size, salt) => client.remote.echo(bytesOf(size, salt)));
-    for (const [salt, call] of calls.entries()) {
-      assert.deepEqual(await call, bytesOf(SIZES[salt]!, salt));
-    }
-    const kept = await client.remote.kept();
-    assert.deepEqual(kept, SIZES.map(bytesOf));
-  }), { limit: 60 });
+crossTest(
+  "bytes of all sizes: awaited, several at a time, blocking, one way",
+  (t) =>
+    withClient(t, async (client) => {
+      for (const [salt, size] of SIZES.entries()) {
+        const bytes = bytesOf(size, salt);
+        assert.deepEqual(await client.remote.echo(bytes), bytes, `${size} bytes, awaited`);
+        assert.deepEqual(client.sync.echo(bytes), bytes, `${size} bytes, blocking`);
+        client.oneway.keep(bytes);
+      }
+      const calls = SIZES.map((size, salt) => client.remote.echo(bytesOf(size, salt)));
+      for (const [salt, call] of calls.entries()) {
+        assert.deepEqual(await call, bytesOf(SIZES[salt]!, salt));
+      }
+      const kept = await client.remote.kept();
+      assert.deepEqual(kept, SIZES.map(bytesOf));
+    }),
+  { limit: 60 },
+);
 
-crossTest("a caller that is killed in the middle of a large call leaves nothing", (t) =>
-  withClient(t, async (client) => {
-    const caller = t.start();
-    await caller.run(async ({ ipc, kept }, name: string) => {
-      kept.client = await ipc.connect(name);
-      // The ring has grown then.
-      const { length } = await kept.client.remote.echo(new Uint8Array(1_000_000));
-      if (length !== 1_000_000) throw new Error(`${length} bytes`);
-    }, t.name);
-    await whileBlocked(t.peer, async () => {
-      await caller.run(({ kept }) => {
-        kept.client.remote.keep(new Uint8Array(20_000_000)).catch(() => {});
+crossTest(
+  "a caller that is killed in the middle of a large call leaves nothing",
+  (t) =>
+    withClient(t, async (client) => {
+      const caller = t.start();
+      await caller.run(async ({ ipc, kept }, name: string) => {
+        kept.client = await ipc.connect(name);
+        // The ring has grown then.
+        const { length } = await kept.client.remote.echo(new Uint8Array(1_000_000));
+        if (length !== 1_000_000) throw new Error(`${length} bytes`);
+      }, t.name);
+      await whileBlocked(t.peer, async () => {
+        await caller.run(({ kept }) => {
+          kept.client.remote.keep(new Uint8Array(20_000_000)).catch(() => {});
+        });
+        caller.kill("SIGKILL");
+        await caller.ended;
       });
-      caller.kill("SIGKILL");
-      await caller.ended;
-    });
-    const bytes = bytesOf(300_000, 1);
-    assert.deepEqual(await client.remote.echo(bytes), bytes);
-    assert.deepEqual(await client.remote.kept(), []);
-  }), { limit: 60 });
+      const bytes = bytesOf(300_000, 1);
+      assert.deepEqual(await client.remote.echo(bytes), bytes);
+      assert.deepEqual(await client.remote.kept(), []);
+    }),
+  { limit: 60 },
+);
 
 crossTest("a server that is killed in the middle of a large answer: the call fails", async (t) => {
   const server = t.start();
