@@ -354,7 +354,8 @@ export class Connection implements Source, Responder {
 
   #post(header: RecordHeader, payload: Uint8Array | undefined, isRefusable: boolean): boolean {
     if (payload === undefined) header.flags |= RecordFlag.nothing;
-    else if (totalBytes(payload) > this.#producer.pieceBytes) this.#growth.want();
+    const bytes = totalBytes(payload);
+    if (bytes > this.#producer.pieceBytes) this.#growth.want();
     let sent = false;
     try {
       if (this.#growth.isUnderWay && this.#sendQueue.isEmpty) this.#growth.step();
@@ -370,7 +371,7 @@ export class Connection implements Source, Responder {
     }
     if (header.kind <= RecordKind.message) {
       this.statistics.messagesSent++;
-      this.statistics.bytesSent += totalBytes(payload);
+      this.statistics.bytesSent += bytes;
     }
     if (!sent) {
       this.#growth.want();

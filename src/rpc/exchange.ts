@@ -246,8 +246,7 @@ export class Exchange implements ConnectionHandler {
   }
 
   #encodeArguments(ends: StreamEnd[], args: unknown[], depth: number): Uint8Array {
-    const isPlain = !args.some((each) => typeof each === "object" && each !== null);
-    if (isPlain) return this.encodeArguments(args, depth);
+    if (!args.some(isObject)) return this.encodeArguments(args, depth);
     return this.#streams.within({ ends }, () => {
       return this.encodeArguments(args.map((each) => this.#streams.wrap(each)), depth);
     });
@@ -561,8 +560,11 @@ export class Exchange implements ConnectionHandler {
 
 /** Could there be bytes in it? Most calls have numbers and texts only. */
 function mayHoldBytes(value: unknown): boolean {
-  if (typeof value !== "object" || value === null) return false;
-  return !Array.isArray(value) || value.some((each) => typeof each === "object" && each !== null);
+  return Array.isArray(value) ? value.some(isObject) : isObject(value);
+}
+
+function isObject(value: unknown): boolean {
+  return typeof value === "object" && value !== null;
 }
 
 /** What a call calls, for stacks. */
